@@ -1,0 +1,43 @@
+"""The driver's user space: files, links and sockets."""
+
+from gpudock.facts.base import Fact, Missing
+
+
+class Elf(Fact, frozen=True):
+    soname: str | None  # None: the file has no DT_SONAME
+    bits: int  # 32 or 64
+    machine: int  # e_machine
+    cache_flags: int  # what ld.so.cache calls this architecture
+
+
+class DriverFile(Fact, frozen=True):
+    """A regular file of the driver. Identity (inode, size, mtime) tells later whether it is still the same file."""
+
+    path: (
+        str  # inside the driver root, links resolved: "/usr/lib/x86_64-linux-gnu/nvidia/current/libcuda.so.535.261.03"
+    )
+    host: str  # the same on this machine
+    size: int
+    mtime_ns: int
+    inode: int
+    mode: int  # permission bits
+    version: str | None = None  # of the driver, as the name or folder carries it; None: the name carries none
+    elf: Elf | None = None
+    links: tuple[str, ...] = ()  # names inside the driver root that lead to it, sorted
+
+
+class Socket(Fact, frozen=True):
+    """An IPC endpoint of a driver service."""
+
+    path: str  # "/run/nvidia-persistenced/socket"
+    host: str
+    is_folder: bool = False  # the MPS pipe folder
+
+
+class DriverFiles(Fact, frozen=True, tag_field="is", tag="files"):
+    root: str  # the driver root, on this machine
+    version: str | Missing  # of the user space, from libcuda or libnvidia-ml
+    files: tuple[DriverFile, ...] = ()
+    stale: tuple[DriverFile, ...] = ()  # of another version than the user space
+    sockets: tuple[Socket, ...] = ()
+    library_folders: tuple[str, ...] = ()  # where they were found, inside the root

@@ -1,0 +1,1 @@
+"""The contract with container start. Pure, standard library only, Python >= 3.9."""

@@ -1,0 +1,100 @@
+"""Takes a start plan apart before anything believes it: every part must be there and of the right type."""
+
+from gpudock.errors import InputError
+from gpudock.plan.document import FORMAT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from gpudock.plan.document import Plan
+
+_NODE = {"path": str, "host": str, "major": int, "minor": int, "mode": int, "uid": int, "gid": int}
+_MOUNT = {"host": str, "container": str, "options": [str]}
+_VARIANT = {
+    "capabilities": [str],
+    "folder": str,
+    "nodes": [_NODE],
+    "mounts": [_MOUNT],
+    "libraries": [{"flags": int, "soname": str, "path": str}],
+    "links": [{"path": str, "target": str}],
+}
+_INSTANCE = {"index": int, "gi": int, "ci": int, "uuid": str, "profile": str, "nodes": [_NODE]}
+_GPU = {
+    "index": int,
+    "uuid": str,
+    "bus_id": str,
+    "minor": int,
+    "name": str,
+    "brand": str,
+    "arch": str,
+    "mig": bool,
+    "nodes": [_NODE],
+    "instances": [_INSTANCE],
+}
+_KEY = {
+    "proc": str,
+    "sys": str,
+    "boot_id": str,
+    "module": str,
+    "majors": {"*": int},
+    "gpus": {"*": [str]},
+    "mig_minors": {"*": int},
+    "files": [{"host": str, "inode": int, "size": int, "mtime_ns": int}],
+}
+_PLAN = {
+    "format": int,
+    "driver": str,
+    "cuda": str,
+    "simulated": bool,
+    "wsl": bool,
+    "key": _KEY,
+    "gpus": [_GPU],
+    "variants": {"*": _VARIANT},
+    "extras": {"*": {"nodes": {"*": [_NODE]}, "mounts": [_MOUNT]}},
+    "library_links": bool,
+}
+
+
+class PlanError(InputError):
+    """The plan file is broken or of another version."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("The start plan cannot be used.", why=why, mend="sudo gpudock refresh")
+
+
+def check(value: "Any") -> "Plan":  # noqa: ANN401  it is what a JSON reader returned
+    """The plan itself, after every part of it was found to have the right shape. Raises PlanError."""
+    if isinstance(value, dict) and value.get("format") != FORMAT:
+        raise PlanError("its format is {!r:.40}, this gpudock reads {}".format(value.get("format"), FORMAT))
+    _check(value, _PLAN, "plan")
+    return value  # type: ignore[no-any-return]
+
+
+def _check(value: "Any", shape: "Any", where: str) -> None:  # noqa: ANN401
+    if isinstance(shape, type):
+        if type(value) is not shape:  # isinstance would let a bool pass for an int
+            raise PlanError(f"{where} should be of type {shape.__name__}")
+        if shape is str and "\0" in value:
+            raise PlanError(f"{where} holds a NUL character")
+    elif isinstance(shape, list):
+        if type(value) is not list:
+            raise PlanError(f"{where} should be a list")
+        for index, item in enumerate(value):
+            _check(item, shape[0], f"{where}[{index}]")
+    else:
+        _check_object(value, shape, where)
+
+
+def _check_object(value: "Any", shape: "dict[str, Any]", where: str) -> None:  # noqa: ANN401
+    if type(value) is not dict:
+        raise PlanError(f"{where} should be an object")
+    if "*" in shape:
+        for name, item in value.items():
+            _check(item, shape["*"], f"{where}.{name:.80}")
+        return
+    if value.keys() != shape.keys():
+        odd = sorted(value.keys() ^ shape.keys())
+        raise PlanError(f"{where}: missing or unknown field {odd[0]:.80}")
+    for name, part in shape.items():
+        _check(value[name], part, f"{where}.{name}")

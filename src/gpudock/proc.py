@@ -1,0 +1,91 @@
+"""The only module that starts processes. The runner is a parameter everywhere else, so tests replay recorded answers.
+
+Commands are argv tuples (never a shell), get no standard input unless given, and a missing program is an ordinary
+result (exit code 127), because a machine without docker is a fact and not an accident.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from gpudock.errors import HostError
+
+NOT_FOUND = 127
+TIMED_OUT = 124
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """argv, what to feed it, and how long it may take (seconds). `env` replaces the caller's environment."""
+
+    argv: tuple[str, ...]
+    stdin: bytes = field(default=b"", kw_only=True)
+    timeout: float = field(default=60.0, kw_only=True)
+    env: Mapping[str, str] | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+
+Runner = Callable[[Command], Result]
+
+
+def run(command: Command) -> Result:
+    """Run to the end and return exit code and output, undecodable bytes escaped. 127: no such program, 124: too slow.
+
+    A program that outlives its time gets TERM, then KILL, and is abandoned if even that does not end it (a process
+    stuck in a driver call), so the caller never hangs.
+    """
+    try:
+        child = subprocess.Popen(
+            command.argv,
+            stdin=subprocess.PIPE if command.stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(command.env) if command.env is not None else None,
+            start_new_session=True,
+        )
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        return Result(NOT_FOUND, "", f"{command.argv[0]}: {error.strerror}")
+    try:
+        out, err = child.communicate(command.stdin or None, timeout=command.timeout)
+    except subprocess.TimeoutExpired:
+        return Result(TIMED_OUT, "", _stop(child, command))
+    except BaseException:
+        _stop(child, command)
+        raise
+    return Result(child.returncode, out.decode(errors="backslashreplace"), err.decode(errors="backslashreplace"))
+
+
+def _stop(child: "subprocess.Popen[bytes]", command: Command) -> str:
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, sign)
+        try:
+            child.communicate(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            continue
+        return f"{command.argv[0]}: stopped after {command.timeout:g} s"
+    child.returncode = -int(signal.SIGKILL)  # abandoned: no warning, no wait at exit
+    return f"{command.argv[0]}: stuck for {command.timeout:g} s and cannot be stopped"
+
+
+def become(argv: tuple[str, ...], env: Mapping[str, str] | None = None) -> None:
+    """Replace this process, so that exit code, signals and terminal are the program's own. Returns never."""
+    try:
+        os.execvpe(argv[0], argv, dict(os.environ if env is None else env))  # noqa: S606  argv only, no shell
+    except FileNotFoundError as error:
+        raise HostError(f"{argv[0]} is not installed or not on PATH.") from error
+    except OSError as error:
+        raise HostError(f"{argv[0]} cannot be started.", why=error.strerror or str(error)) from error
