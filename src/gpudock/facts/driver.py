@@ -13,6 +13,8 @@ class Elf(Fact, frozen=True):
 class DriverFile(Fact, frozen=True):
     """A regular file of the driver. Identity (inode, size, mtime) tells later whether it is still the same file."""
 
+    role: str  # "library", "binary", "config", "firmware", "xorg", "data" (beside the libraries)
+    name: str  # how programs call it: "libcuda.so.550.163.01", "nvidia-smi", "vulkan/icd.d/nvidia_icd.json"
     path: (
         str  # inside the driver root, links resolved: "/usr/lib/x86_64-linux-gnu/nvidia/current/libcuda.so.535.261.03"
     )
@@ -23,7 +25,7 @@ class DriverFile(Fact, frozen=True):
     mode: int  # permission bits
     version: str | None = None  # of the driver, as the name or folder carries it; None: the name carries none
     elf: Elf | None = None
-    links: tuple[str, ...] = ()  # names inside the driver root that lead to it, sorted
+    links: tuple[str, ...] = ()  # base names of links beside it that lead to it, sorted: "libcuda.so", "libcuda.so.1"
 
 
 class Socket(Fact, frozen=True):
@@ -41,3 +43,4 @@ class DriverFiles(Fact, frozen=True, tag_field="is", tag="files"):
     stale: tuple[DriverFile, ...] = ()  # of another version than the user space
     sockets: tuple[Socket, ...] = ()
     library_folders: tuple[str, ...] = ()  # where they were found, inside the root
+    store: str | None = None  # WSL: the Windows driver store in use, on this machine

@@ -6,6 +6,8 @@ from gpudock.facts.base import Fact, Missing
 class GpuProcess(Fact, frozen=True):
     pid: int
     used_memory: int | Missing  # bytes
+    gi: int | None = None  # MIG: the GPU instance that it runs in
+    ci: int | None = None
 
 
 class MigInstance(Fact, frozen=True):
@@ -21,7 +23,7 @@ class Gpu(Fact, frozen=True):
     index: int  # NVML's order, which is the PCI order
     uuid: str
     bus_id: str  # "0000:00:06.0", lower case, as /sys spells it
-    minor: int  # of /dev/nvidiaN
+    minor: int  # of /dev/nvidiaN; -1 on WSL, where a GPU has no node of its own
     name: str | Missing
     brand: str | Missing = Missing("not asked")  # as requirements spell it: "tesla", "nvidia", "geforce"
     compute_capability: str | Missing = Missing("not asked")  # "9.0"
@@ -68,3 +70,4 @@ class Nvml(Fact, frozen=True, tag_field="is", tag="nvml"):
     driver: str
     cuda: str | Missing
     library: str  # host path of the library that answered
+    problems: tuple[str, ...] = ()  # GPUs and MIG devices that could not be read, and why

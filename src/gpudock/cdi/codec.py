@@ -1,0 +1,34 @@
+"""CDI specifications as text: YAML as other tools write it, JSON for the file that engines read at each start."""
+
+import json
+from typing import Any, Literal
+
+import yaml
+
+from gpudock.cdi.schema import Spec
+from gpudock.errors import InputError
+
+Format = Literal["yaml", "json"]
+
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def encode(spec: Spec, form: Format) -> bytes:
+    """The same specification always gives the same bytes."""
+    if form == "json":
+        return json.dumps(spec, indent=1).encode() + b"\n"
+    text: str = yaml.dump(spec, Dumper=_DUMPER, sort_keys=False, default_flow_style=False, width=1000)
+    return b"---\n" + text.encode()
+
+
+def decode(data: bytes, source: str) -> dict[str, Any]:
+    """The document in `data`, YAML or JSON, not yet validated. Raises InputError naming `source`."""
+    try:
+        document = json.loads(data) if data.lstrip()[:1] == b"{" else yaml.load(data, Loader=_LOADER)  # noqa: S506  CSafeLoader
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise InputError(f"{source} is neither JSON nor YAML.", why=reason, mend="generate it again") from error
+    if not isinstance(document, dict):
+        raise InputError(f"{source} is no CDI specification.", why="its top level is no mapping")
+    return document

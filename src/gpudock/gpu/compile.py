@@ -1,0 +1,151 @@
+"""Snapshot -> start plan. Pure: everything that container start will need is decided here, from facts alone."""
+
+from typing import NamedTuple
+
+from gpudock.facts.base import Missing
+from gpudock.facts.driver import DriverFiles, Socket
+from gpudock.facts.gpu import DeviceNode
+from gpudock.facts.snapshot import Snapshot
+from gpudock.gpu import classify, layout
+from gpudock.gpu.devices import Devices, DriverProblemError, rights, text
+from gpudock.gpu.extras import OPTIONS, extras, node
+from gpudock.plan import capabilities, document
+
+# Built without being asked for: what images ask for most. Others are built when first requested.
+USUAL = (
+    capabilities.ALL,
+    ("compute", "utility"),
+    ("utility",),
+    ("compute", "utility", "video"),
+    ("compute", "graphics", "utility"),
+)
+TREE_OPTIONS = ["ro", "nosuid", "nodev", "rbind", "rprivate"]
+
+
+class Compiled(NamedTuple):
+    plan: document.Plan
+    generation: str  # the driver tree's folder name
+    contents: dict[str, layout.Content]  # what to build, by capability label
+
+
+def compile_plan(
+    snapshot: Snapshot,
+    *,
+    trees: str,
+    wanted: tuple[tuple[str, ...], ...] = USUAL,
+    library_links: bool = False,
+) -> Compiled:
+    """The plan for this machine, with driver trees below the folder `trees`. Raises DriverProblemError."""
+    driver = usable_driver(snapshot)
+    generation = layout.generation(driver)
+    nodes = {fact.path: fact for fact in snapshot.nodes}
+    devices = Devices(snapshot, nodes)
+    contents = {capabilities.label(names): layout.content(driver, names) for names in wanted}
+    plan = document.Plan(
+        format=document.FORMAT,
+        driver=text(driver.version),
+        cuda=text(snapshot.nvml.cuda) if not isinstance(snapshot.nvml, Missing) else "",
+        simulated=snapshot.roots.simulated,
+        wsl=snapshot.system.wsl,
+        key=_key(snapshot, driver),
+        gpus=[devices.gpu(gpu) for gpu in snapshot.gpus],
+        variants={
+            capabilities.label(names): _variant(
+                names, contents[capabilities.label(names)], f"{trees}/{generation}", driver, nodes
+            )
+            for names in wanted
+        },
+        extras=extras(nodes, snapshot.kernel_driver.capabilities, driver.sockets),
+        library_links=library_links,
+    )
+    return Compiled(plan, generation, contents)
+
+
+def usable_driver(snapshot: Snapshot) -> DriverFiles:
+    """The driver files, after the reasons why they could not be used were ruled out."""
+    driver, loaded = snapshot.driver, snapshot.kernel_driver.version
+    if isinstance(driver, Missing):
+        raise DriverProblemError(
+            "No NVIDIA driver was found on this machine.",
+            why=driver.reason,
+            mend="install the driver, or name its folder with --driver-root",
+        )
+    if not snapshot.system.wsl:
+        if isinstance(loaded, Missing):
+            raise DriverProblemError(
+                "The NVIDIA kernel module is not loaded.", why=loaded.reason, mend="sudo modprobe nvidia, or reboot"
+            )
+        if isinstance(driver.version, str) and driver.version != loaded:
+            raise DriverProblemError(
+                f"The loaded kernel module is {loaded}, the driver's libraries are {driver.version}.",
+                why="the driver was upgraded without reloading its module",
+                mend="reboot, or unload and load the nvidia modules",
+            )
+    if not snapshot.gpus and not snapshot.system.wsl:
+        reason = snapshot.nvml.reason if isinstance(snapshot.nvml, Missing) else "the driver reports none"
+        raise DriverProblemError("This machine has no usable NVIDIA GPU.", why=reason, mend="gpudock host")
+    return driver
+
+
+def _variant(
+    names: tuple[str, ...],
+    content: layout.Content,
+    tree: str,
+    driver: DriverFiles,
+    nodes: dict[str, DeviceNode],
+) -> document.Variant:
+    folder = f"{tree}/{capabilities.label(names)}"
+    mounts = [document.Mount(host=folder, container=document.MOUNT_POINT, options=TREE_OPTIONS)]
+    firmware = [file for file in content.files if file.path.startswith("firmware/")]
+    if firmware and isinstance(driver.version, str):
+        place = f"/lib/firmware/nvidia/{driver.version}"
+        mounts.append(document.Mount(host=f"{folder}/firmware", container=place, options=TREE_OPTIONS))
+    mounts += [_socket(socket) for socket in driver.sockets if _socket_wanted(socket, names)]
+    if driver.store:
+        mounts.append(document.Mount(host=driver.store, container=driver.store, options=TREE_OPTIONS))
+    return document.Variant(
+        capabilities=list(names),
+        folder=folder,
+        drm=not {"graphics", "display"}.isdisjoint(names),
+        nodes=[
+            node(nodes[path])
+            for path, needs in classify.CONTROL_NODES.items()
+            if path in nodes and not set(needs).isdisjoint(names)
+        ],
+        mounts=mounts,
+        libraries=list(content.libraries),
+        links=list(content.places),
+    )
+
+
+def _socket_wanted(socket: Socket, names: tuple[str, ...]) -> bool:
+    if socket.path in {"/run/udev", "/etc/cufile.json"}:  # GPUDirect Storage asks for these by itself
+        return False
+    return not set(classify.SOCKETS.get(socket.path, classify.MPS)).isdisjoint(names)
+
+
+def _socket(socket: Socket) -> document.Mount:
+    """The folder of a service, so that no file of it is left behind as a mount point and a restarted service is found.
+
+    Read-only where the container only connects (that works on a read-only mount); MPS clients write into theirs.
+    """
+    read_only = ["ro"] if socket.path in classify.SOCKETS else []
+    return document.Mount(host=socket.host, container=socket.path, options=[*read_only, *OPTIONS])
+
+
+def _key(snapshot: Snapshot, driver: DriverFiles) -> document.Key:
+    minors = {capability.name: capability.minor for capability in snapshot.kernel_driver.capabilities}
+    used = [name for gpu in snapshot.gpus for instance in gpu.instances for name in rights(gpu, instance)]
+    return document.Key(
+        proc=snapshot.roots.proc,
+        sys=snapshot.roots.sys,
+        boot_id=text(snapshot.system.boot_id),
+        module=text(snapshot.kernel_driver.version),
+        majors=dict(snapshot.kernel_driver.majors),
+        gpus={gpu.bus_id: [str(gpu.minor), gpu.uuid] for gpu in snapshot.gpus},
+        mig_minors={name: minors[name] for name in used if name in minors},
+        files=[
+            document.FileIdentity(host=file.host, inode=file.inode, size=file.size, mtime_ns=file.mtime_ns)
+            for file in driver.files
+        ],
+    )

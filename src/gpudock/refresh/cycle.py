@@ -1,0 +1,150 @@
+"""The refresh itself: facts -> plan, tree, specification. The rename of the specification is the only switch."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gpudock import publish
+from gpudock.cdi import codec, project
+from gpudock.facts.base import Missing
+from gpudock.facts.engine import CdiSpecFile
+from gpudock.facts.snapshot import Snapshot
+from gpudock.gpu.compile import USUAL, Compiled, compile_plan
+from gpudock.gpu.devices import DriverProblemError
+from gpudock.plan import capabilities
+from gpudock.plan.document import Plan
+from gpudock.refresh import collect, tree
+from gpudock.refresh.paths import Paths
+from gpudock.refresh.place import WAYS, Way
+
+KIND = f"{project.VENDOR}/{project.CLASS}"
+EXTRA_KINDS = {
+    "imex": "nvidia.com/imex-channel",
+    "gds": "nvidia.com/gds",
+    "mofed": "nvidia.com/mofed",
+    "gdrcopy": "nvidia.com/gdrcopy",
+    "nvswitch": "nvidia.com/nvswitch",
+}
+
+
+class Outcome(NamedTuple):
+    plan: Plan
+    spec: str | None  # the specification's path; None when somebody else's is in charge
+    changed: bool
+    removed: list[str]
+    foreign: tuple[CdiSpecFile, ...]  # specifications of the same kind that are not ours
+
+
+class Settings(NamedTuple):
+    wanted: tuple[tuple[str, ...], ...] = ()  # capability sets to build besides the usual ones
+    ways: tuple[Way, ...] = WAYS
+    library_links: bool = False
+
+
+def foreign(snapshot: Snapshot, kind: str = KIND) -> tuple[CdiSpecFile, ...]:
+    return tuple(spec for spec in snapshot.cdi_specs if spec.kind == kind and spec.plan is None)
+
+
+def compiled(snapshot: Snapshot, paths: Paths, settings: Settings) -> Compiled:
+    """The plan for this machine, without touching it."""
+    wanted = tuple(dict.fromkeys((*USUAL, *settings.wanted, *_in_use(snapshot))))
+    return compile_plan(snapshot, trees=paths.trees, wanted=wanted, library_links=settings.library_links)
+
+
+def _in_use(snapshot: Snapshot) -> list[tuple[str, ...]]:
+    """Capability sets that somebody asked for before: our own specification still names them."""
+    labels = {
+        device.partition(".")[2] for spec in snapshot.cdi_specs if spec.plan is not None for device in spec.devices
+    }
+    return [capabilities.canonical(label.split(".")) for label in sorted(labels) if label]
+
+
+def prepared(made: Compiled, paths: Paths, settings: Settings) -> str:
+    """Build the driver tree and write the plan. Returns the plan's path. Nothing refers to either yet."""
+    tree.build(f"{paths.trees}/{made.generation}", made.contents, settings.ways)
+    path = plan_path(made.plan, paths)
+    if not os.path.exists(path):
+        publish.write(path, plan_bytes(made.plan))
+    return path
+
+
+def plan_bytes(plan: Plan) -> bytes:
+    return json.dumps(plan, sort_keys=True, separators=(",", ":")).encode()
+
+
+def plan_path(plan: Plan, paths: Paths) -> str:
+    return f"{paths.plans}/{hashlib.sha256(plan_bytes(plan)).hexdigest()[:16]}.json"
+
+
+def options(snapshot: Snapshot, hook: tuple[str, ...], plan: str) -> project.Options:
+    """What the specification is projected with: group ids only when every engine that is here can read them."""
+    engines = () if isinstance(snapshot.engines, Missing) else snapshot.engines
+    old = [engine for engine in engines if engine.name == "podman" and not _reads_groups(engine.version)]
+    return project.Options(hook=(*hook, "--plan", plan), groups=not old and not isinstance(snapshot.engines, Missing))
+
+
+def _reads_groups(version: str | Missing) -> bool:
+    """podman before 5.0 refuses cdiVersion 0.7.0."""
+    major = version.partition(".")[0] if isinstance(version, str) else ""
+    return major.isdigit() and int(major) >= 5
+
+
+def refresh(
+    take: Callable[[], Snapshot], hook: Callable[[], tuple[str, ...]], paths: Paths, settings: Settings
+) -> Outcome:
+    """Make tree, plan and specification fit the machine as it is now. One caller works, the others wait for it.
+
+    Raises DriverProblemError when there is no usable driver or GPU; our own specification is removed then, so that
+    engines refuse the device instead of starting containers with what is gone.
+    """
+    with publish.lock(paths.lock):
+        snapshot = take()
+        try:
+            made = compiled(snapshot, paths, settings)
+        except DriverProblemError:
+            _withdraw(paths)
+            raise
+        others = foreign(snapshot)
+        if others:
+            return Outcome(made.plan, None, False, [], others)
+        plan = prepared(made, paths, settings)
+        chosen = options(snapshot, hook(), plan)
+        spec = codec.encode(project.gpus(made.plan, chosen), "json")
+        changed = _write_extras(made.plan, paths) | _switch(paths.spec, spec)
+        removed = collect.collect(paths, generation=made.generation, plan=os.path.basename(plan))
+    return Outcome(made.plan, paths.spec, changed, removed, ())
+
+
+def _switch(path: str, data: bytes) -> bool:
+    try:
+        with open(path, "rb") as file:
+            if file.read() == data:
+                return False
+    except FileNotFoundError:
+        pass
+    publish.write(path, data)
+    return True
+
+
+def _extra_path(paths: Paths, mode: str) -> str:
+    return f"{paths.cdi}/gpudock-{mode}.json"
+
+
+def _write_extras(plan: Plan, paths: Paths) -> bool:
+    changed = False
+    for mode, kind in EXTRA_KINDS.items():
+        path = _extra_path(paths, mode)
+        if mode in plan["extras"]:
+            changed |= _switch(path, codec.encode(project.beside(plan, mode, kind), "json"))
+        elif os.path.exists(path):
+            os.unlink(path)
+            changed = True
+    return changed
+
+
+def _withdraw(paths: Paths) -> None:
+    for path in (paths.spec, *(_extra_path(paths, mode) for mode in EXTRA_KINDS)):
+        if os.path.exists(path):
+            os.unlink(path)

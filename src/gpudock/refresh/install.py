@@ -1,0 +1,133 @@
+"""Puts the code that runs at container start where only root can change it, behind a path that never changes.
+
+Sources with __pycache__, compiled by the very Python that will run them, in a folder named by their content;
+`current` leads to it and is switched by a rename. A running hook keeps the folder that it was started from.
+"""
+
+import hashlib
+import os
+import secrets
+import shutil
+import stat
+
+import gpudock
+from gpudock import proc
+from gpudock.errors import HostError
+from gpudock.publish import make_folder, sync_folder
+
+PARTS = ("__init__.py", "errors.py", "plan", "start")
+ENTRIES = {"hook.py": "start/entry_hook.py"}
+FLAGS = ("-I", "-S", "-E", "-B", "-X", "utf8")
+PYTHONS = ("/usr/bin/python3", "/bin/python3", "/usr/local/bin/python3", "/run/current-system/sw/bin/python3")
+OLDEST = (3, 9)
+_ANYONE_ELSE_WRITES = 0o022
+
+
+def installed(libexec: str, *, run: proc.Runner = proc.run) -> tuple[str, ...]:
+    """Install the start files below `libexec` unless these very ones are there. Returns the hook: program, argv."""
+    sources = _sources(os.path.dirname(gpudock.__file__))
+    folder = f"{libexec}/{gpudock.__version__}-{_hash(sources)}"
+    try:
+        if not os.path.isdir(folder):
+            _install(folder, sources, run)
+        _switch(libexec, os.path.basename(folder))
+        with open(f"{folder}/python", encoding="utf-8") as file:
+            python = file.read().strip()
+    except OSError as error:
+        mend = "run it as root (sudo)" if isinstance(error, PermissionError) else ""
+        raise HostError(f"Cannot install the start files in {libexec}.", why=str(error), mend=mend) from error
+    return (python, os.path.basename(python), *FLAGS, f"{libexec}/current/hook.py")
+
+
+def _sources(package: str) -> dict[str, str]:
+    """Path below the installed folder -> file of the running gpudock."""
+    found = {name: f"{package}/{source}" for name, source in ENTRIES.items()}
+    for part in PARTS:
+        path = f"{package}/{part}"
+        names = sorted(os.listdir(path)) if os.path.isdir(path) else [""]
+        for name in names:
+            if (part + name).endswith(".py"):
+                found[os.path.join("gpudock", part, name).rstrip("/")] = os.path.join(path, name).rstrip("/")
+    return found
+
+
+def _hash(sources: dict[str, str]) -> str:
+    digest = hashlib.sha256()
+    for name, path in sorted(sources.items()):
+        with open(path, "rb") as file:
+            digest.update(name.encode() + b"\0" + file.read() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def _install(folder: str, sources: dict[str, str], run: proc.Runner) -> None:
+    python = system_python(run)
+    make_folder(os.path.dirname(folder))
+    staging = f"{os.path.dirname(folder)}/.{os.path.basename(folder)}.{secrets.token_hex(4)}.tmp"
+    try:
+        os.mkdir(staging, 0o755)
+        for name, source in sources.items():
+            target = f"{staging}/{name}"
+            os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
+            shutil.copyfile(source, target)
+            os.chmod(target, 0o644)
+        with open(f"{staging}/python", "x", encoding="utf-8") as file:
+            file.write(python + "\n")
+        os.chmod(f"{staging}/python", 0o644)
+        compiled = run(proc.Command((python, "-I", "-S", "-m", "compileall", "-q", "-o", "0", staging), env={}))
+        if not compiled.ok:
+            raise HostError(f"{python} cannot compile the start files.", why=compiled.err.strip()[-300:])
+        sync_folder(staging)
+        os.rename(staging, folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _switch(libexec: str, name: str) -> None:
+    current = f"{libexec}/current"
+    if os.path.islink(current) and os.readlink(current) == name:
+        return
+    temporary = f"{libexec}/.current.{secrets.token_hex(4)}.tmp"
+    os.symlink(name, temporary)
+    os.rename(temporary, current)
+
+
+def system_python(run: proc.Runner) -> str:
+    """A Python that nobody but root (or this very user, for a rootless engine) can change. Raises HostError."""
+    rejected: list[str] = []
+    for candidate in PYTHONS:
+        if not os.path.exists(candidate):
+            continue
+        python = os.path.realpath(candidate)
+        problem = _problem(python) or _version_problem(python, run)
+        if problem is None:
+            return candidate
+        rejected.append(f"{candidate}: {problem}")
+    raise HostError(
+        "No Python that may run as root at container start.",
+        why="; ".join(rejected) or "none in " + ", ".join(PYTHONS),
+        mend="install the distribution's python3 (3.9 or newer)",
+    )
+
+
+def _problem(path: str) -> str | None:
+    """Why somebody else could replace this file or a folder above it; None when nobody can."""
+    trusted = {0, os.geteuid()}
+    while True:
+        info = os.lstat(path)
+        sticky = stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX
+        if info.st_uid not in trusted or (info.st_mode & _ANYONE_ELSE_WRITES and not sticky):
+            return f"{path} can be changed by others than root"
+        if path == "/":
+            return None
+        path = os.path.dirname(path)
+
+
+def _version_problem(python: str, run: proc.Runner) -> str | None:
+    answer = run(
+        proc.Command((python, "-I", "-S", "-c", "import sys; print(*sys.version_info[:2])"), env={}, timeout=10)
+    )
+    try:
+        version = tuple(int(word) for word in answer.out.split())
+    except ValueError:
+        version = ()
+    return None if answer.ok and version >= OLDEST else f"it is not Python {OLDEST[0]}.{OLDEST[1]} or newer"

@@ -1,0 +1,78 @@
+"""Where gpudock keeps things: GPUDOCK_*_DIR variables win over the configuration file, that over the defaults."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from gpudock.errors import InputError
+
+CONFIG = "/etc/gpudock/config.toml"
+SYSTEM_CDI = ("/etc/cdi", "/var/run/cdi")  # where every engine looks
+
+
+class Paths(NamedTuple):
+    state: str  # driver trees; survives a reboot
+    run: str  # plans and locks; gone after a reboot
+    cdi: str  # folder of the CDI specification
+    libexec: str  # root-owned code that runs at container start
+
+    @property
+    def trees(self) -> str:
+        return self.state + "/driver"
+
+    @property
+    def plans(self) -> str:
+        return self.run + "/plans"
+
+    @property
+    def spec(self) -> str:
+        return self.cdi + "/gpudock.json"
+
+    @property
+    def lock(self) -> str:
+        return self.run + "/refresh.lock"
+
+
+ROOT = Paths("/var/lib/gpudock", "/run/gpudock", "/var/run/cdi", "/usr/libexec/gpudock")
+
+
+def paths(environment: Mapping[str, str], *, uid: int, config: str = CONFIG) -> Paths:
+    """The folders of this user. A rootless engine's user has them below the own home and XDG_RUNTIME_DIR."""
+    base = ROOT if uid == 0 else _of_user(environment, uid)
+    values = base._asdict()
+    for name, value in _configured(config).items() if uid == 0 else ():
+        if name not in values or not isinstance(value, str) or not value.startswith("/"):
+            raise InputError(f"{config}: [paths] {name} must be one of {', '.join(values)} with an absolute path.")
+        values[name] = value
+    for name in values:
+        value = environment.get(f"GPUDOCK_{name.upper()}_DIR")
+        if value:
+            if not value.startswith("/"):
+                raise InputError(f"GPUDOCK_{name.upper()}_DIR must be an absolute path, not {value!r}.")
+            values[name] = value
+    return Paths(**{name: value.rstrip("/") for name, value in values.items()})
+
+
+def _of_user(environment: Mapping[str, str], uid: int) -> Paths:
+    home = environment.get("HOME") or "/"
+    data = environment.get("XDG_DATA_HOME") or home + "/.local/share"
+    runtime = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
+    return Paths(data + "/gpudock", runtime + "/gpudock", runtime + "/gpudock/cdi", data + "/gpudock/libexec")
+
+
+def _configured(config: str) -> dict[str, object]:
+    try:
+        with open(config, "rb") as file:
+            table = tomllib.load(file).get("paths", {})
+    except FileNotFoundError:
+        return {}
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{config} cannot be read.", why=str(error), mend="mend or remove the file") from error
+    if not isinstance(table, dict):
+        raise InputError(f"{config}: paths must be a table.")
+    return table
+
+
+def default_paths() -> Paths:
+    return paths(os.environ, uid=os.geteuid())
