@@ -117,15 +117,35 @@ def refresh(
     return Outcome(made.plan, paths.spec, changed, removed, ())
 
 
-def _switch(path: str, data: bytes) -> bool:
+class Preview(NamedTuple):
+    plan: Plan
+    spec: bytes
+    path: str
+    changed: bool
+    foreign: tuple[CdiSpecFile, ...]
+
+
+def preview(snapshot: Snapshot, hook: tuple[str, ...], paths: Paths, settings: Settings) -> Preview:
+    """What `refresh` would write, without writing it."""
+    made = compiled(snapshot, paths, settings)
+    chosen = options(snapshot, hook, plan_path(made.plan, paths))
+    spec = codec.encode(project.gpus(made.plan, chosen), "json")
+    return Preview(made.plan, spec, paths.spec, _differs(paths.spec, spec), foreign(snapshot))
+
+
+def _differs(path: str, data: bytes) -> bool:
     try:
         with open(path, "rb") as file:
-            if file.read() == data:
-                return False
+            return file.read() != data
     except FileNotFoundError:
-        pass
-    publish.write(path, data)
-    return True
+        return True
+
+
+def _switch(path: str, data: bytes) -> bool:
+    changed = _differs(path, data)
+    if changed:
+        publish.write(path, data)
+    return changed
 
 
 def _extra_path(paths: Paths, mode: str) -> str:

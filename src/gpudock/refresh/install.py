@@ -30,12 +30,20 @@ def installed(libexec: str, *, run: proc.Runner = proc.run) -> tuple[str, ...]:
     try:
         if not os.path.isdir(folder):
             _install(folder, sources, run)
-        _switch(libexec, os.path.basename(folder))
-        with open(f"{folder}/python", encoding="utf-8") as file:
-            python = file.read().strip()
+        switch(libexec, os.path.basename(folder))
     except OSError as error:
         mend = "run it as root (sudo)" if isinstance(error, PermissionError) else ""
         raise HostError(f"Cannot install the start files in {libexec}.", why=str(error), mend=mend) from error
+    return planned(libexec)
+
+
+def planned(libexec: str) -> tuple[str, ...]:
+    """The hook as `installed` would return it, without installing anything."""
+    try:
+        with open(f"{libexec}/current/python", encoding="utf-8") as file:
+            python = file.read().strip()
+    except OSError:
+        python = PYTHONS[0]
     return (python, os.path.basename(python), *FLAGS, f"{libexec}/current/hook.py")
 
 
@@ -82,7 +90,8 @@ def _install(folder: str, sources: dict[str, str], run: proc.Runner) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _switch(libexec: str, name: str) -> None:
+def switch(libexec: str, name: str) -> None:
+    """Let `current` lead to the folder `name` beside it."""
     current = f"{libexec}/current"
     if os.path.islink(current) and os.readlink(current) == name:
         return

@@ -1,0 +1,5 @@
+"""`python -m gpudock`."""
+
+from gpudock.cli.main import main
+
+main()

@@ -1,0 +1,83 @@
+"""Takes over from NVIDIA's toolkit, and gives back: moves its specifications aside, switches its refresh units off."""
+
+import json
+import os
+from collections.abc import Iterable
+
+from gpudock import proc, publish
+from gpudock.errors import HostError, RefusedError
+from gpudock.refresh.paths import Paths
+
+UNITS = ("nvidia-cdi-refresh.path", "nvidia-cdi-refresh.service")
+
+
+def _record(paths: Paths) -> str:
+    return f"{paths.state}/adopted/record.json"
+
+
+def adopt(specs: Iterable[str], paths: Paths, run: proc.Runner) -> list[str]:
+    """Move the specifications into the state folder and switch off the units that would write them again.
+
+    Returns one line for each thing done. The record is written before anything moves, so `undo` can always give back.
+    """
+    folder = os.path.dirname(_record(paths))
+    publish.make_folder(folder, 0o700)
+    record = _read(paths)
+    moves = dict(record["specs"])
+    for number, path in enumerate(specs, start=len(moves)):
+        moves[path] = f"{folder}/{number}-{os.path.basename(path)}"
+    units = sorted({*record["units"], *(unit for unit in UNITS if _enabled(unit, run))})
+    publish.write(_record(paths), json.dumps({"specs": moves, "units": units}).encode(), 0o600)
+    done = [f"switched off {unit}" for unit in units if _systemctl("disable", unit, run)]
+    for path, backup in moves.items():
+        if os.path.exists(path):
+            _move(path, backup)
+            done.append(f"moved {path} to {backup}")
+    return done
+
+
+def undo(paths: Paths, run: proc.Runner) -> list[str]:
+    """Put back what `adopt` moved and switch its units on again; our own specification goes. Raises RefusedError."""
+    if not os.path.exists(_record(paths)):
+        raise RefusedError("There is nothing to undo.", why="gpudock refresh --adopt was not used on this machine")
+    record = _read(paths)
+    done: list[str] = []
+    if os.path.exists(paths.spec):
+        os.unlink(paths.spec)
+        done.append(f"removed {paths.spec}")
+    for path, backup in record["specs"].items():
+        if os.path.exists(backup):
+            _move(backup, path)
+            done.append(f"put back {path}")
+    done += [f"switched on {unit}" for unit in record["units"] if _systemctl("enable", unit, run)]
+    os.unlink(_record(paths))
+    return done
+
+
+def _read(paths: Paths) -> dict[str, dict[str, str]]:
+    try:
+        with open(_record(paths), "rb") as file:
+            record = json.load(file)
+    except FileNotFoundError:
+        return {"specs": {}, "units": {}}
+    except ValueError as error:
+        raise HostError(f"{_record(paths)} is broken.", why=str(error)) from error
+    return {"specs": record["specs"], "units": dict.fromkeys(record["units"], "")}
+
+
+def _move(old: str, new: str) -> None:
+    """Copy, then unlink: the backup is on another file system than /run."""
+    try:
+        with open(old, "rb") as file:
+            publish.write(new, file.read())
+        os.unlink(old)
+    except OSError as error:
+        raise HostError(f"Cannot move {old} to {new}.", why=error.strerror or str(error)) from error
+
+
+def _enabled(unit: str, run: proc.Runner) -> bool:
+    return run(proc.Command(("systemctl", "is-enabled", "--quiet", unit), timeout=10)).ok
+
+
+def _systemctl(verb: str, unit: str, run: proc.Runner) -> bool:
+    return run(proc.Command(("systemctl", verb, "--now", unit), timeout=30)).ok

@@ -1,0 +1,100 @@
+"""The whole program in root's hands: units and container start never run what a user's environment holds.
+
+/opt/gpudock/VERSION-HASH/{lib,bin/gpudock}, and `current` that leads to it. The packages are copied from the running
+environment, so nothing is downloaded.
+"""
+
+import hashlib
+import importlib.metadata
+import os
+import secrets
+import shutil
+import sys
+
+import gpudock
+from gpudock import proc
+from gpudock.errors import HostError
+from gpudock.publish import make_folder
+from gpudock.refresh.install import switch, system_python
+
+FOLDER = "/opt/gpudock"
+DEPENDENCIES = ("click", "msgspec", "PyYAML")
+ENTRY = """\
+#!{python} -I
+import sys
+
+sys.path.insert(0, {lib!r})
+from gpudock.cli.main import main
+
+main()
+"""
+
+
+def installed(folder: str = FOLDER, *, run: proc.Runner = proc.run) -> str:
+    """Install the running program below `folder` unless this very one is there. Returns the path of its executable."""
+    python = system_python(run)
+    _same_version(python, run)
+    files = _files()
+    made = f"{folder}/{gpudock.__version__}-{_hash(files)}"
+    try:
+        if not os.path.isdir(made):
+            _install(made, python, files)
+        switch(folder, os.path.basename(made))
+    except OSError as error:
+        mend = "run it as root (sudo)" if isinstance(error, PermissionError) else ""
+        raise HostError(f"Cannot install gpudock in {folder}.", why=str(error), mend=mend) from error
+    return f"{folder}/current/bin/gpudock"
+
+
+def _same_version(python: str, run: proc.Runner) -> None:
+    """Compiled packages fit one Python version only."""
+    answer = run(proc.Command((python, "-I", "-S", "-c", "import sys; print(sys.implementation.cache_tag)"), env={}))
+    tag = answer.out.strip() or "unknown"
+    if tag != sys.implementation.cache_tag:
+        raise HostError(
+            f"gpudock runs on {sys.implementation.cache_tag}, the system's {python} is {tag}.",
+            why="its packages cannot be copied into root's hands for another Python version",
+            mend=f"install gpudock with the system's Python: pipx install --python {python} gpudock",
+        )
+
+
+def _files() -> dict[str, str]:
+    """Path below lib/ -> file of the running environment."""
+    package = os.path.dirname(gpudock.__file__)
+    found = {
+        os.path.join("gpudock", os.path.relpath(folder, package), name): os.path.join(folder, name)
+        for folder, _, names in os.walk(package)
+        for name in names
+        if not name.endswith(".pyc")
+    }
+    for name in DEPENDENCIES:
+        for file in importlib.metadata.distribution(name).files or ():
+            if ".." not in file.parts and not file.name.endswith(".pyc"):
+                found[str(file)] = str(file.locate())
+    return {os.path.normpath(name): path for name, path in found.items()}
+
+
+def _hash(files: dict[str, str]) -> str:
+    digest = hashlib.sha256()
+    for name, path in sorted(files.items()):
+        with open(path, "rb") as file:
+            digest.update(name.encode() + b"\0" + file.read() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def _install(made: str, python: str, files: dict[str, str]) -> None:
+    make_folder(os.path.dirname(made))
+    staging = f"{os.path.dirname(made)}/.{os.path.basename(made)}.{secrets.token_hex(4)}.tmp"
+    try:
+        for name, source in files.items():
+            target = f"{staging}/lib/{name}"
+            os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
+            shutil.copyfile(source, target)
+            os.chmod(target, 0o644)
+        os.makedirs(f"{staging}/bin", 0o755)
+        with open(f"{staging}/bin/gpudock", "x", encoding="utf-8") as file:
+            file.write(ENTRY.format(python=python, lib=made + "/lib"))
+        os.chmod(f"{staging}/bin/gpudock", 0o755)  # noqa: S103  an executable
+        os.rename(staging, made)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

@@ -1,0 +1,81 @@
+"""systemd units and a udev rule that refresh at boot, before the engines, and whenever the driver changes."""
+
+import os
+from typing import NamedTuple
+
+from gpudock import proc, publish
+from gpudock.errors import HostError
+
+SERVICE = """\
+[Unit]
+Description=Driver tree and CDI specification for NVIDIA GPUs (gpudock)
+# Engines read the specification when they start containers: at boot it must be there first.
+Before=docker.service containerd.service podman-restart.service kubelet.service crio.service
+After=systemd-modules-load.service nvidia-persistenced.service nvidia-fabricmanager.service
+# Neither a driver nor the WSL device: nothing to do, and no failed unit on machines without a GPU.
+ConditionPathExists=|/proc/driver/nvidia/version
+ConditionPathExists=|/dev/dxg
+StartLimitIntervalSec=10s
+StartLimitBurst=5
+
+[Service]
+Type=oneshot
+ExecStart={program} refresh --quiet
+Restart=on-failure
+RestartSec=1s
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+PATH = """\
+[Unit]
+Description=Watches for changes of the NVIDIA driver (gpudock)
+
+[Path]
+PathChanged=/lib/modules/%v/modules.dep
+PathChanged=/etc/ld.so.cache
+Unit=gpudock-refresh.service
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+RULE = """\
+# The driver was loaded after boot: refresh. nvidia_current is Debian's name of the module.
+ACTION=="add", SUBSYSTEM=="module", KERNEL=="nvidia|nvidia_current", \\
+  TAG+="systemd", ENV{SYSTEMD_WANTS}+="gpudock-refresh.service"
+"""
+
+
+class File(NamedTuple):
+    path: str
+    text: str
+
+
+def files(program: str, root: str = "") -> tuple[File, ...]:
+    """What is written, with the absolute path of the gpudock that the service runs."""
+    return (
+        File(root + "/etc/systemd/system/gpudock-refresh.service", SERVICE.format(program=program)),
+        File(root + "/etc/systemd/system/gpudock-refresh.path", PATH),
+        File(root + "/etc/udev/rules.d/60-gpudock.rules", RULE),
+    )
+
+
+def install(program: str, run: proc.Runner, root: str = "") -> list[str]:
+    """Write the files and switch the units on. Without systemd they are written, and said to be inactive."""
+    done: list[str] = []
+    for file in files(program, root):
+        publish.write(file.path, file.text.encode())
+        done.append(f"wrote {file.path}")
+    if not os.path.isdir("/run/systemd/system"):
+        return [*done, "systemd does not run here: the units are installed but not active"]
+    for argv in (
+        ("systemctl", "daemon-reload"),
+        ("systemctl", "enable", "--now", "gpudock-refresh.path", "gpudock-refresh.service"),
+        ("udevadm", "control", "--reload"),
+    ):
+        answer = run(proc.Command(argv, timeout=60))
+        if not answer.ok:
+            raise HostError(f"{' '.join(argv)} failed.", why=answer.err.strip()[-300:])
+    return [*done, "switched on gpudock-refresh.path and gpudock-refresh.service"]
