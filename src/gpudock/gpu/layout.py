@@ -17,6 +17,7 @@ EXTRA_LINKS = {
     "libGLX_nvidia.so.0": ("libGLX_indirect.so.0",),
     "libnvidia-opticalflow.so.1": ("libnvidia-opticalflow.so",),
     "libnvidia-allocator.so.1": ("gbm/nvidia-drm_gbm.so",),
+    "libnvidia-vulkan-producer.so": ("libnvidia-vulkan-producer.so",),
 }
 LAYOUT = 1  # part of a tree's name: grows when the same files would be laid out differently
 
@@ -94,10 +95,9 @@ def _tree_path(file: DriverFile) -> str:
 def _names(file: DriverFile) -> list[str]:
     """Names by which programs open a library, besides its own."""
     soname = file.elf.soname if file.elf else None
-    names = {*file.links, *([soname] if soname else [])} - {file.name}
-    if soname:
-        names.update(EXTRA_LINKS.get(soname, ()))
-    return sorted(names)
+    names = {*file.links, *([soname] if soname else [])}
+    names.update(EXTRA_LINKS.get(soname or file.name.partition(".so")[0] + ".so", ()))
+    return sorted(names - {file.name})
 
 
 def _relative(name: str, path: str) -> str:

@@ -29,8 +29,6 @@ def read(
     if not any(file.name.startswith(("libcuda.so", "libnvidia-ml.so")) for file in found):
         return Missing(f"no libcuda.so or libnvidia-ml.so below {root.folder}")
     store = _wsl_store(root)
-    if store:
-        found += _libraries(root, store)
     version = _version(root, folders, found, loaded)
     found += _xorg(root, folders)
     found += _beside(root, folders)

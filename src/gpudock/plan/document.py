@@ -6,7 +6,7 @@ Paths named `host` are on this machine; `path`, `container` and `target` are ins
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypedDict
+    from typing import TypedDict
 
     class Node(TypedDict):
         path: str
@@ -40,13 +40,14 @@ if TYPE_CHECKING:
 
         capabilities: list[str]
         folder: str  # the driver tree, on this machine: mounted read-only on MOUNT_POINT
+        drm: bool  # the GPUs' DRM nodes belong to it
         nodes: list[Node]  # control nodes
         mounts: list[Mount]  # the tree first, then sockets and firmware
         libraries: list[Library]  # preferred first
         links: list[Link]
 
     class Instance(TypedDict):
-        """A MIG device. Its nodes are the parent's and its two capability nodes."""
+        """A MIG device: the parent's node and two capability nodes; DRM nodes only with a graphics profile."""
 
         index: int
         gi: int
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
         uuid: str
         profile: str
         nodes: list[Node]
+        drm: list[Node]
 
     class Gpu(TypedDict):
         index: int
@@ -64,7 +66,8 @@ if TYPE_CHECKING:
         brand: str  # "" when unknown
         arch: str  # compute capability "9.0", "" when unknown
         mig: bool
-        nodes: list[Node]  # the GPU's own and its DRM nodes
+        nodes: list[Node]
+        drm: list[Node]
         instances: list[Instance]
 
     class Extra(TypedDict):
@@ -103,6 +106,8 @@ if TYPE_CHECKING:
         extras: dict[str, Extra]
         library_links: bool  # also link the libraries into the image's own library folder
 
+else:  # importing typing costs more than the whole of a container start's own work; at run time these are dictionaries
+    Node = Mount = Library = Link = Variant = Instance = Gpu = Extra = FileIdentity = Key = Plan = dict
 
 FORMAT = 1
 MOUNT_POINT = "/usr/local/nvidia"

@@ -14,12 +14,13 @@ _MOUNT = {"host": str, "container": str, "options": [str]}
 _VARIANT = {
     "capabilities": [str],
     "folder": str,
+    "drm": bool,
     "nodes": [_NODE],
     "mounts": [_MOUNT],
     "libraries": [{"flags": int, "soname": str, "path": str}],
     "links": [{"path": str, "target": str}],
 }
-_INSTANCE = {"index": int, "gi": int, "ci": int, "uuid": str, "profile": str, "nodes": [_NODE]}
+_INSTANCE = {"index": int, "gi": int, "ci": int, "uuid": str, "profile": str, "nodes": [_NODE], "drm": [_NODE]}
 _GPU = {
     "index": int,
     "uuid": str,
@@ -30,6 +31,7 @@ _GPU = {
     "arch": str,
     "mig": bool,
     "nodes": [_NODE],
+    "drm": [_NODE],
     "instances": [_INSTANCE],
 }
 _KEY = {
@@ -42,7 +44,7 @@ _KEY = {
     "mig_minors": {"*": int},
     "files": [{"host": str, "inode": int, "size": int, "mtime_ns": int}],
 }
-_PLAN = {
+_PLAN: "dict[str, Any]" = {
     "format": int,
     "driver": str,
     "cuda": str,
@@ -65,8 +67,9 @@ class PlanError(InputError):
 
 def check(value: "Any") -> "Plan":  # noqa: ANN401  it is what a JSON reader returned
     """The plan itself, after every part of it was found to have the right shape. Raises PlanError."""
-    if isinstance(value, dict) and value.get("format") != FORMAT:
-        raise PlanError("its format is {!r:.40}, this gpudock reads {}".format(value.get("format"), FORMAT))
+    version = value.get("format") if isinstance(value, dict) else FORMAT
+    if version != FORMAT:
+        raise PlanError("its format is {!r:.40}, this gpudock reads {}".format(version, FORMAT))
     _check(value, _PLAN, "plan")
     return value  # type: ignore[no-any-return]
 
@@ -75,7 +78,7 @@ def _check(value: "Any", shape: "Any", where: str) -> None:  # noqa: ANN401
     if isinstance(shape, type):
         if type(value) is not shape:  # isinstance would let a bool pass for an int
             raise PlanError(f"{where} should be of type {shape.__name__}")
-        if shape is str and "\0" in value:
+        if isinstance(value, str) and "\0" in value:
             raise PlanError(f"{where} holds a NUL character")
     elif isinstance(shape, list):
         if type(value) is not list:

@@ -1,0 +1,7 @@
+"""Somebody else's text inside our messages: an image's variables may hold kilobytes, newlines or terminal escapes."""
+
+
+def quote(text: str, limit: int = 60) -> str:
+    """The text on one line of at most `limit` + 3 characters; as it is when it is plain, else escaped."""
+    shown = text if text and text.isprintable() else repr(text[:limit])
+    return shown if len(shown) <= limit else shown[:limit] + "..."
