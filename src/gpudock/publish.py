@@ -56,20 +56,25 @@ def sync_folder(folder: str) -> None:
 
 
 @contextlib.contextmanager
-def lock(path: str) -> Iterator[None]:
-    """Hold the lock file `path` exclusively; says on stderr that it waits. The file stays: its inode is the lock."""
+def lock(path: str) -> Iterator[bool]:
+    """Hold the lock file `path` exclusively, saying so on stderr when that means to wait; gives whether it did.
+
+    The file stays: its inode is the lock.
+    """
     make_folder(os.path.dirname(path))
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _host_error("open the lock", path, error) from error
     try:
+        waited = False
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             sys.stderr.write(f"gpudock: waiting for another gpudock that holds {path}\n")
             fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
+            waited = True
+        yield waited
     finally:
         os.close(fd)
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from gpudock import publish
 from gpudock.cdi import codec, project
+from gpudock.errors import GpudockError
 from gpudock.facts.base import Missing
 from gpudock.facts.engine import CdiSpecFile
 from gpudock.facts.snapshot import Snapshot
@@ -15,7 +16,7 @@ from gpudock.gpu.compile import USUAL, Compiled, compile_plan
 from gpudock.gpu.devices import DriverProblemError
 from gpudock.plan import capabilities
 from gpudock.plan.document import Plan
-from gpudock.refresh import collect, tree
+from gpudock.refresh import collect, current, tree
 from gpudock.refresh.paths import Paths
 from gpudock.refresh.place import WAYS, Way
 
@@ -99,7 +100,10 @@ def refresh(
     Raises DriverProblemError when there is no usable driver or GPU; our own specification is removed then, so that
     engines refuse the device instead of starting containers with what is gone.
     """
-    with publish.lock(paths.lock):
+    with publish.lock(paths.lock) as waited:
+        done = _done_meanwhile(paths, settings) if waited else None
+        if done:
+            return done
         snapshot = take()
         try:
             made = compiled(snapshot, paths, settings)
@@ -115,6 +119,18 @@ def refresh(
         changed = _write_extras(made.plan, paths) | _switch(paths.spec, spec)
         removed = collect.collect(paths, generation=made.generation, plan=os.path.basename(plan))
     return Outcome(made.plan, paths.spec, changed, removed, ())
+
+
+def _done_meanwhile(paths: Paths, settings: Settings) -> Outcome | None:
+    """What the caller that was waited for has made, when it is all that this one wants."""
+    try:
+        found = current.current(paths)
+    except GpudockError:
+        return None
+    wanted = {capabilities.label(names) for names in settings.wanted}
+    if not wanted <= found.plan["variants"].keys():
+        return None
+    return Outcome(found.plan, found.spec_path, False, [], ())
 
 
 class Preview(NamedTuple):

@@ -1,0 +1,51 @@
+"""The plan that containers get now: read from the specification that is in place, and held against the machine."""
+
+import os
+from typing import NamedTuple
+
+from gpudock.cdi import store
+from gpudock.errors import GpudockError, HostError
+from gpudock.plan.document import Plan
+from gpudock.refresh.paths import Paths
+from gpudock.start import key, plans
+
+
+class StaleError(HostError):
+    """There is no specification of ours, or it no longer fits the machine."""
+
+    def __init__(self, what: str, why: str = "") -> None:
+        super().__init__(what, why=why, mend="sudo gpudock refresh")
+
+
+class Current(NamedTuple):
+    plan: Plan
+    plan_path: str
+    spec_path: str
+
+
+def current(paths: Paths) -> Current:
+    """Raises StaleError, or another GpudockError when plan or specification cannot be read."""
+    if not os.path.exists(paths.spec):
+        raise StaleError("The GPUs of this machine are not set up for containers yet.", f"{paths.spec} does not exist")
+    path = plan_path(store.load(paths.spec))
+    if path is None:
+        raise StaleError(f"{paths.spec} names no start plan.")
+    try:
+        plan = plans.read(path)
+    except GpudockError as error:
+        raise StaleError("The start plan cannot be used.", error.why or error.what) from error
+    changed = key.difference(plan["key"])
+    if changed:
+        raise StaleError("The CDI specification no longer fits this machine.", changed)
+    return Current(plan, path, paths.spec)
+
+
+def plan_path(document: dict[str, object]) -> str | None:
+    """The plan that a specification of gpudock names in its hook; None for anybody else's."""
+    edits = document.get("containerEdits")
+    hooks = edits.get("hooks") if isinstance(edits, dict) else None
+    for hook in hooks if isinstance(hooks, list) else ():
+        arguments = hook.get("args") if isinstance(hook, dict) else None
+        if isinstance(arguments, list) and "--plan" in arguments[:-1]:
+            return str(arguments[arguments.index("--plan") + 1])
+    return None

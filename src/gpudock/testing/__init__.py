@@ -1,0 +1,1 @@
+"""Shipped stand-ins for what a laptop, a CI machine or a test does not have."""

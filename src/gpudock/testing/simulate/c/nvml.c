@@ -1,0 +1,603 @@
+/* libnvidia-ml.so.1 of a simulated machine. Struct layouts and error codes are NVML's. */
+#include "machine.h"
+
+enum {
+    SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NO_PERMISSION = 4, NOT_FOUND = 6,
+    INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9, LIB_RM_VERSION_MISMATCH = 18, ARGUMENT_VERSION_MISMATCH = 25, UNKNOWN = 999,
+};
+
+#define API(name) __attribute__((visibility("default"))) int name
+#define ENTER() \
+    do { \
+        int wrong = fault(__func__); \
+        if (wrong || !users) \
+            return wrong ? wrong : UNINITIALIZED; \
+    } while (0)
+#define GPU(handle, otherwise) \
+    const struct gpu *gpu = as_gpu(handle); \
+    if (!gpu) \
+        return as_instance(handle) ? (otherwise) : INVALID_ARGUMENT
+#define INSTANCE(handle, otherwise) \
+    const struct instance *instance = as_instance(handle); \
+    if (!instance) \
+        return as_gpu(handle) ? (otherwise) : INVALID_ARGUMENT
+
+static unsigned users; /* nvmlInit minus nvmlShutdown */
+static const struct gpu *seen[GPU_COUNT + 1]; /* as found by the first nvmlInit */
+static unsigned seen_count;
+
+static const struct gpu *as_gpu(const void *handle)
+{
+    for (unsigned i = 0; i < seen_count; i++)
+        if (handle == seen[i])
+            return seen[i];
+    return NULL;
+}
+
+static const struct instance *as_instance(const void *handle)
+{
+    for (unsigned i = 0; i < INSTANCE_COUNT; i++)
+        if (handle == &instances[i])
+            return &instances[i];
+    return NULL;
+}
+
+static const struct gpu *owner(const void *handle)
+{
+    const struct instance *instance = as_instance(handle);
+    return instance ? &gpus[instance->gpu] : as_gpu(handle);
+}
+
+static int give(const char *text, char *to, unsigned room)
+{
+    if (!to)
+        return INVALID_ARGUMENT;
+    if (length_of(text) + 1 > room)
+        return INSUFFICIENT_SIZE;
+    append(to, text);
+    return SUCCESS;
+}
+
+static int give_number(unsigned number, unsigned *to)
+{
+    if (!to)
+        return INVALID_ARGUMENT;
+    *to = number;
+    return SUCCESS;
+}
+
+static int start(const char *function)
+{
+    int wrong = fault(function);
+    if (!wrong)
+        wrong = fault("nvmlInit_v2"); /* a fault of the usual entry holds for all three */
+    if (wrong)
+        return wrong;
+    int denied = control_denied();
+    if (denied)
+        return denied == ERRNO_EPERM ? UNKNOWN : denied == ERRNO_EACCES ? NO_PERMISSION : DRIVER_NOT_LOADED;
+    if (VERSION_MISMATCH)
+        return LIB_RM_VERSION_MISMATCH;
+    if (!users++) {
+        seen_count = 0;
+        for (unsigned i = 0; i < GPU_COUNT; i++)
+            if (gpu_visible(&gpus[i]))
+                seen[seen_count++] = &gpus[i];
+    }
+    return SUCCESS;
+}
+
+API(nvmlInit)(void) { return start(__func__); }
+API(nvmlInit_v2)(void) { return start(__func__); }
+API(nvmlInitWithFlags)(unsigned flags)
+{
+    (void)flags;
+    return start(__func__);
+}
+API(nvmlShutdown)(void)
+{
+    ENTER();
+    users--;
+    return SUCCESS;
+}
+
+__attribute__((visibility("default"))) const char *nvmlErrorString(int error)
+{
+    switch (error) {
+    case SUCCESS: return "Success";
+    case UNINITIALIZED: return "Uninitialized";
+    case INVALID_ARGUMENT: return "Invalid Argument";
+    case NOT_SUPPORTED: return "Not Supported";
+    case NO_PERMISSION: return "Insufficient Permissions";
+    case NOT_FOUND: return "Not Found";
+    case INSUFFICIENT_SIZE: return "Insufficient Size";
+    case DRIVER_NOT_LOADED: return "Driver Not Loaded";
+    case 10: return "Timeout";
+    case 15: return "GPU is lost";
+    case LIB_RM_VERSION_MISMATCH: return "Driver/library version mismatch";
+    case ARGUMENT_VERSION_MISMATCH: return "Argument version mismatch";
+    default: return "Unknown Error";
+    }
+}
+
+API(nvmlSystemGetDriverVersion)(char *version, unsigned room)
+{
+    ENTER();
+    return give(DRIVER_VERSION, version, room);
+}
+API(nvmlSystemGetNVMLVersion)(char *version, unsigned room)
+{
+    ENTER();
+    return give(NVML_VERSION, version, room);
+}
+API(nvmlSystemGetCudaDriverVersion)(int *version)
+{
+    ENTER();
+    return give_number(CUDA_VERSION, (unsigned *)version);
+}
+API(nvmlSystemGetCudaDriverVersion_v2)(int *version)
+{
+    ENTER();
+    return give_number(CUDA_VERSION, (unsigned *)version);
+}
+API(nvmlSystemGetProcessName)(unsigned pid, char *name, unsigned room)
+{
+    ENTER();
+    for (unsigned i = 0; i < PROCESS_COUNT; i++)
+        if (processes[i].pid == pid)
+            return give(processes[i].name, name, room);
+    return NOT_FOUND;
+}
+
+API(nvmlDeviceGetCount)(unsigned *count)
+{
+    ENTER();
+    return give_number(seen_count, count);
+}
+API(nvmlDeviceGetCount_v2)(unsigned *count)
+{
+    ENTER();
+    return give_number(seen_count, count);
+}
+
+static int by_index(unsigned index, const void **device)
+{
+    if (index >= seen_count || !device)
+        return INVALID_ARGUMENT;
+    *device = seen[index];
+    return SUCCESS;
+}
+API(nvmlDeviceGetHandleByIndex)(unsigned index, const void **device)
+{
+    ENTER();
+    return by_index(index, device);
+}
+API(nvmlDeviceGetHandleByIndex_v2)(unsigned index, const void **device)
+{
+    ENTER();
+    return by_index(index, device);
+}
+
+/* "MIG-GPU-<uuid>/<gi>/<ci>", as drivers before 470 named instances; they are still found by it. */
+static int has_old_name(const struct instance *instance, const char *text)
+{
+    char name[128];
+    char *end = append(append(name, "MIG-"), gpus[instance->gpu].uuid);
+    append_number(append(append_number(append(end, "/"), instance->gi), "/"), instance->ci);
+    return same(name, text);
+}
+API(nvmlDeviceGetHandleByUUID)(const char *uuid, const void **device)
+{
+    ENTER();
+    if (!uuid || !device)
+        return INVALID_ARGUMENT;
+    for (unsigned i = 0; i < seen_count; i++)
+        if (same(seen[i]->uuid, uuid))
+            return by_index(i, device);
+    for (unsigned i = 0; i < INSTANCE_COUNT; i++) {
+        const struct instance *instance = &instances[i];
+        if (!(same(instance->uuid, uuid) || has_old_name(instance, uuid)))
+            continue;
+        if (!as_gpu(&gpus[instance->gpu]) || !instance_visible(instance))
+            return NOT_FOUND;
+        *device = instance;
+        return SUCCESS;
+    }
+    return NOT_FOUND;
+}
+
+static int same_bus(const char *long_name, const char *asked)
+{
+    /* "00000000:0A:00.0", "0000:0a:00.0" and "0A:00.0" name the same function */
+    size_t whole = length_of(long_name), size = length_of(asked);
+    if (size > whole || size < 7)
+        return 0;
+    for (size_t i = 0; i < size; i++) {
+        char a = long_name[whole - size + i], b = asked[i];
+        if (a != b && !(b >= 'a' && b <= 'f' && a == b - 32))
+            return 0;
+    }
+    return 1;
+}
+static int by_bus(const char *bus_id, const void **device)
+{
+    if (!bus_id || !device)
+        return INVALID_ARGUMENT;
+    for (unsigned i = 0; i < seen_count; i++)
+        if (same_bus(seen[i]->bus_id, bus_id))
+            return by_index(i, device);
+    return NOT_FOUND;
+}
+API(nvmlDeviceGetHandleByPciBusId)(const char *bus_id, const void **device)
+{
+    ENTER();
+    return by_bus(bus_id, device);
+}
+API(nvmlDeviceGetHandleByPciBusId_v2)(const char *bus_id, const void **device)
+{
+    ENTER();
+    return by_bus(bus_id, device);
+}
+
+/* The INDEX-th visible instance of GPU. */
+static const struct instance *visible_instance(const struct gpu *gpu, unsigned index)
+{
+    for (unsigned i = 0; i < INSTANCE_COUNT; i++)
+        if (&gpus[instances[i].gpu] == gpu && instance_visible(&instances[i]) && index-- == 0)
+            return &instances[i];
+    return NULL;
+}
+API(nvmlDeviceGetMigMode)(const void *device, unsigned *current, unsigned *pending)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    if (gpu->mig < 0)
+        return NOT_SUPPORTED;
+    int wrong = give_number((unsigned)gpu->mig, current);
+    return wrong ? wrong : give_number((unsigned)gpu->mig, pending);
+}
+API(nvmlDeviceIsMigDeviceHandle)(const void *device, unsigned *answer)
+{
+    ENTER();
+    return owner(device) ? give_number(as_instance(device) != NULL, answer) : INVALID_ARGUMENT;
+}
+API(nvmlDeviceGetMaxMigDeviceCount)(const void *device, unsigned *count)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give_number(gpu->mig == 1 ? 7 : 0, count);
+}
+API(nvmlDeviceGetMigDeviceHandleByIndex)(const void *device, unsigned index, const void **mig)
+{
+    ENTER();
+    GPU(device, INVALID_ARGUMENT);
+    if (!mig)
+        return INVALID_ARGUMENT;
+    if (gpu->mig < 0)
+        return NOT_SUPPORTED;
+    *mig = visible_instance(gpu, index);
+    return *mig ? SUCCESS : NOT_FOUND;
+}
+API(nvmlDeviceGetDeviceHandleFromMigDeviceHandle)(const void *mig, const void **device)
+{
+    ENTER();
+    INSTANCE(mig, INVALID_ARGUMENT);
+    if (!device)
+        return INVALID_ARGUMENT;
+    *device = &gpus[instance->gpu];
+    return SUCCESS;
+}
+API(nvmlDeviceGetGpuInstanceId)(const void *device, unsigned *id)
+{
+    ENTER();
+    INSTANCE(device, INVALID_ARGUMENT);
+    return give_number(instance->gi, id);
+}
+API(nvmlDeviceGetComputeInstanceId)(const void *device, unsigned *id)
+{
+    ENTER();
+    INSTANCE(device, INVALID_ARGUMENT);
+    return give_number(instance->ci, id);
+}
+
+struct attributes {
+    unsigned multiprocessors, copy_engines, decoders, encoders, jpegs, ofas, gi_slices, ci_slices;
+    unsigned long long memory_mib;
+};
+static int attributes(const void *device, struct attributes *to)
+{
+    INSTANCE(device, NOT_SUPPORTED);
+    if (!to)
+        return INVALID_ARGUMENT;
+    to->multiprocessors = instance->multiprocessors;
+    to->copy_engines = instance->copy_engines;
+    to->decoders = instance->decoders;
+    to->encoders = instance->encoders;
+    to->jpegs = instance->jpegs;
+    to->ofas = instance->ofas;
+    to->gi_slices = instance->gi_slices;
+    to->ci_slices = instance->ci_slices;
+    to->memory_mib = instance->memory >> 20;
+    return SUCCESS;
+}
+API(nvmlDeviceGetAttributes)(const void *device, struct attributes *to)
+{
+    ENTER();
+    return attributes(device, to);
+}
+API(nvmlDeviceGetAttributes_v2)(const void *device, struct attributes *to)
+{
+    ENTER();
+    return attributes(device, to);
+}
+
+API(nvmlDeviceGetUUID)(const void *device, char *uuid, unsigned room)
+{
+    ENTER();
+    const struct instance *instance = as_instance(device);
+    const struct gpu *gpu = owner(device);
+    return gpu ? give(instance ? instance->uuid : gpu->uuid, uuid, room) : INVALID_ARGUMENT;
+}
+API(nvmlDeviceGetName)(const void *device, char *name, unsigned room)
+{
+    ENTER();
+    const struct instance *instance = as_instance(device);
+    const struct gpu *gpu = owner(device);
+    return gpu ? give(instance ? instance->name : gpu->name, name, room) : INVALID_ARGUMENT;
+}
+API(nvmlDeviceGetIndex)(const void *device, unsigned *index)
+{
+    ENTER();
+    const struct gpu *gpu = owner(device);
+    for (unsigned i = 0; gpu && i < INSTANCE_COUNT && as_instance(device); i++)
+        if (visible_instance(gpu, i) == device)
+            return give_number(i, index);
+    for (unsigned i = 0; i < seen_count; i++)
+        if (seen[i] == device)
+            return give_number(i, index);
+    return INVALID_ARGUMENT;
+}
+API(nvmlDeviceGetMinorNumber)(const void *device, unsigned *minor)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give_number(gpu->minor, minor);
+}
+
+struct pci_v2 {
+    char bus_id[16];
+    unsigned domain, bus, device, pci_device, pci_subsystem, reserved[4];
+};
+struct pci_v3 {
+    char bus_id_legacy[16];
+    unsigned domain, bus, device, pci_device, pci_subsystem;
+    char bus_id[32];
+};
+API(nvmlDeviceGetPciInfo_v2)(const void *device, struct pci_v2 *to)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    if (!to)
+        return INVALID_ARGUMENT;
+    to->domain = gpu->domain;
+    to->bus = gpu->bus;
+    to->device = gpu->device;
+    to->pci_device = gpu->pci_device;
+    to->pci_subsystem = gpu->pci_subsystem;
+    return give(gpu->bus_id_legacy, to->bus_id, sizeof to->bus_id);
+}
+API(nvmlDeviceGetPciInfo_v3)(const void *device, struct pci_v3 *to)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    if (!to)
+        return INVALID_ARGUMENT;
+    to->domain = gpu->domain;
+    to->bus = gpu->bus;
+    to->device = gpu->device;
+    to->pci_device = gpu->pci_device;
+    to->pci_subsystem = gpu->pci_subsystem;
+    give(gpu->bus_id_legacy, to->bus_id_legacy, sizeof to->bus_id_legacy);
+    return give(gpu->bus_id, to->bus_id, sizeof to->bus_id);
+}
+API(nvmlDeviceGetAddressingMode)(const void *device, unsigned mode[2])
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    if (!mode)
+        return INVALID_ARGUMENT;
+    if (mode[0] != 0x1000008u)
+        return ARGUMENT_VERSION_MISMATCH;
+    return give_number(0, &mode[1]);
+}
+API(nvmlDeviceGetCudaComputeCapability)(const void *device, int *major, int *minor)
+{
+    ENTER();
+    const struct gpu *gpu = owner(device);
+    if (!gpu || !major || !minor)
+        return INVALID_ARGUMENT;
+    *major = (int)gpu->cc_major;
+    *minor = (int)gpu->cc_minor;
+    return SUCCESS;
+}
+API(nvmlDeviceGetBrand)(const void *device, unsigned *brand)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give_number(gpu->brand, brand);
+}
+API(nvmlDeviceGetArchitecture)(const void *device, unsigned *architecture)
+{
+    ENTER();
+    const struct gpu *gpu = owner(device);
+    return gpu ? give_number(gpu->architecture, architecture) : INVALID_ARGUMENT;
+}
+API(nvmlDeviceGetPersistenceMode)(const void *device, unsigned *mode)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give_number(gpu->persistence, mode);
+}
+API(nvmlDeviceGetVirtualizationMode)(const void *device, unsigned *mode)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give_number(0, mode);
+}
+API(nvmlDeviceGetComputeMode)(const void *device, unsigned *mode)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give_number(0, mode);
+}
+API(nvmlDeviceGetPerformanceState)(const void *device, unsigned *state)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give_number(0, state);
+}
+API(nvmlDeviceGetPowerUsage)(const void *device, unsigned *milliwatts)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give_number(gpu->power, milliwatts);
+}
+API(nvmlDeviceGetEnforcedPowerLimit)(const void *device, unsigned *milliwatts)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give_number(gpu->power_limit, milliwatts);
+}
+API(nvmlDeviceGetPowerManagementLimit)(const void *device, unsigned *milliwatts)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give_number(gpu->power_limit, milliwatts);
+}
+API(nvmlDeviceGetTemperature)(const void *device, unsigned sensor, unsigned *celsius)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return sensor == 0 ? give_number(gpu->temperature, celsius) : INVALID_ARGUMENT;
+}
+API(nvmlDeviceGetTemperatureV)(const void *device, unsigned reading[3])
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    if (!reading)
+        return INVALID_ARGUMENT;
+    if (reading[0] != 0x100000cu)
+        return ARGUMENT_VERSION_MISMATCH;
+    return reading[1] == 0 ? give_number(gpu->temperature, &reading[2]) : INVALID_ARGUMENT;
+}
+API(nvmlDeviceGetUtilizationRates)(const void *device, unsigned rates[2])
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    if (!rates || gpu->mig == 1)
+        return rates ? NOT_SUPPORTED : INVALID_ARGUMENT; /* a partitioned GPU has no figure of its own */
+    rates[0] = gpu->utilization;
+    rates[1] = gpu->memory_utilization;
+    return SUCCESS;
+}
+
+/* Does the process run on what HANDLE stands for? A partitioned GPU answers for its instances too. */
+static int runs_on(const struct process *process, const void *handle)
+{
+    const struct instance *instance = as_instance(handle);
+    if (instance)
+        return process->gpu == instance->gpu && process->gi == instance->gi && process->ci == instance->ci;
+    return &gpus[process->gpu] == handle;
+}
+
+struct memory_v1 {
+    unsigned long long total, free, used;
+};
+struct memory_v2 {
+    unsigned version;
+    unsigned long long total, reserved, free, used;
+};
+static int memory(const void *device, struct memory_v2 *to)
+{
+    const struct instance *instance = as_instance(device);
+    const struct gpu *gpu = owner(device);
+    if (!gpu || !to)
+        return INVALID_ARGUMENT;
+    to->total = instance ? instance->memory : gpu->memory;
+    to->reserved = instance ? 0 : gpu->reserved;
+    to->used = 0;
+    for (unsigned i = 0; i < PROCESS_COUNT; i++)
+        if (runs_on(&processes[i], device) && processes[i].used != ~0ull)
+            to->used += processes[i].used;
+    to->free = to->total - to->reserved - to->used;
+    return SUCCESS;
+}
+API(nvmlDeviceGetMemoryInfo)(const void *device, struct memory_v1 *to)
+{
+    ENTER();
+    struct memory_v2 answer;
+    int wrong = to ? memory(device, &answer) : INVALID_ARGUMENT;
+    if (wrong)
+        return wrong;
+    to->total = answer.total;
+    to->free = answer.free;
+    to->used = answer.used + answer.reserved; /* the first version has no word for "reserved" */
+    return SUCCESS;
+}
+API(nvmlDeviceGetMemoryInfo_v2)(const void *device, struct memory_v2 *to)
+{
+    ENTER();
+    if (to && to->version != (sizeof *to | 2u << 24))
+        return ARGUMENT_VERSION_MISMATCH;
+    return memory(device, to);
+}
+
+struct process_v1 {
+    unsigned pid;
+    unsigned long long used;
+};
+struct process_v2 {
+    unsigned pid;
+    unsigned long long used;
+    unsigned gi, ci;
+};
+static int running(const void *device, int graphics, unsigned *count, void *to, size_t size)
+{
+    unsigned found = 0, room;
+    if (!owner(device) || !count)
+        return INVALID_ARGUMENT;
+    room = to ? *count : 0;
+    for (unsigned i = 0; i < PROCESS_COUNT; i++) {
+        const struct process *process = &processes[i];
+        if (process->graphics != graphics || !runs_on(process, device))
+            continue;
+        if (found < room) {
+            struct process_v2 *slot = (struct process_v2 *)((char *)to + found * size);
+            slot->pid = process->pid;
+            slot->used = process->used;
+            if (size == sizeof *slot) {
+                slot->gi = process->gi;
+                slot->ci = process->ci;
+            }
+        }
+        found++;
+    }
+    *count = found;
+    return found > room ? INSUFFICIENT_SIZE : SUCCESS;
+}
+#define RUNNING(name, graphics, type) \
+    API(name)(const void *device, unsigned *count, type *to) \
+    { \
+        ENTER(); \
+        return running(device, graphics, count, to, sizeof(type)); \
+    }
+enum { COMPUTE, GRAPHICS, MPS };
+RUNNING(nvmlDeviceGetComputeRunningProcesses, COMPUTE, struct process_v1)
+RUNNING(nvmlDeviceGetComputeRunningProcesses_v2, COMPUTE, struct process_v2)
+RUNNING(nvmlDeviceGetComputeRunningProcesses_v3, COMPUTE, struct process_v2)
+RUNNING(nvmlDeviceGetGraphicsRunningProcesses, GRAPHICS, struct process_v1)
+RUNNING(nvmlDeviceGetGraphicsRunningProcesses_v2, GRAPHICS, struct process_v2)
+RUNNING(nvmlDeviceGetGraphicsRunningProcesses_v3, GRAPHICS, struct process_v2)
+RUNNING(nvmlDeviceGetMPSComputeRunningProcesses, MPS, struct process_v1)
+RUNNING(nvmlDeviceGetMPSComputeRunningProcesses_v2, MPS, struct process_v2)
+RUNNING(nvmlDeviceGetMPSComputeRunningProcesses_v3, MPS, struct process_v2)
