@@ -14,7 +14,7 @@ _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def encode(spec: Spec, form: Format) -> bytes:
+def encode(spec: Spec | dict[str, Any], form: Format) -> bytes:
     """The same specification always gives the same bytes."""
     if form == "json":
         return json.dumps(spec, indent=1).encode() + b"\n"

@@ -30,7 +30,7 @@ def gpus(plan: Plan, options: Options) -> schema.Spec:
         for names, device in _devices(plan)
         if not {"all", *names.values()}.isdisjoint(options.device_ids)
     ]
-    if not chosen:
+    if not chosen and not (plan["wsl"] and options.all_device):
         asked = ", ".join(options.device_ids)
         raise RefusedError(f"No GPU for a CDI specification: {asked}.", why=_why_none(plan), mend="gpudock host")
     devices: list[schema.Device] = []
@@ -42,7 +42,9 @@ def gpus(plan: Plan, options: Options) -> schema.Spec:
             part = _edits(edits.nodes(device, variant), variant["mounts"], groups=options.groups)
             devices += [schema.Device(name=name + suffix, containerEdits=part) for name in names]
         if options.all_device:
-            nodes = edits.merged(node for _, device in chosen for node in edits.nodes(device, variant))
+            nodes = edits.merged(
+                [*variant["nodes"], *(n for _, device in chosen for n in edits.nodes(device, variant))]
+            )
             part = _edits(nodes, variant["mounts"], groups=options.groups)
             devices.append(schema.Device(name="all" + suffix, containerEdits=part))
     common = schema.ContainerEdits(env=list(edits.ENVIRONMENT), hooks=[_hook(options.hook)])
@@ -87,6 +89,8 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
 def _devices(plan: Plan) -> list[tuple[dict[str, str], Gpu | Instance]]:
     """Each GPU, and instead of a MIG-enabled one its instances, with its name by each strategy."""
     found: list[tuple[dict[str, str], Gpu | Instance]] = []
+    if plan["wsl"] and len(plan["gpus"]) > 1:  # /dev/dxg is all GPUs at once: none can be named alone
+        return found
     for gpu in plan["gpus"]:
         if not gpu["mig"]:
             index = str(gpu["index"])

@@ -63,7 +63,7 @@ def machine(path: str, *, driver: str | None, folders: tuple[str, ...] = FOLDERS
         for name in spec.devices()
     }
     readable = os.path.exists(path) and bool(os.stat(path).st_mode & stat.S_IROTH)
-    return validate.Machine(exists=os.path.lexists, device=_device, readable=readable, driver=driver, others=others)
+    return validate.Machine(exists=os.path.exists, device=_device, readable=readable, driver=driver, others=others)
 
 
 def _device(path: str) -> tuple[int, int] | None:

@@ -122,6 +122,8 @@ def needs(file: DriverFile) -> Capabilities:
         case "firmware":
             return ALL
         case "config":
+            if file.name.startswith("nvidia/nvidia-application-profiles"):
+                return _COMPUTE + _DRAWING  # libcuda reads it too
             return _COMPUTE if file.name.startswith("OpenCL/") else _DRAWING
         case _:  # data beside the libraries
             return ("ngx",) if file.name.endswith(".dll") else _UNKNOWN

@@ -65,9 +65,16 @@ def content(driver: DriverFiles, capabilities: tuple[str, ...]) -> Content:
     return Content(
         files=tuple(TreeFile(path, files[path]) for path in sorted(files)),
         links=tuple(sorted(links.items())),
-        libraries=tuple(libraries),
+        libraries=_first_of_each(libraries),
         places=tuple(sorted(_places(chosen), key=lambda link: link["path"])),
     )
+
+
+def _first_of_each(libraries: list[Library]) -> tuple[Library, ...]:
+    first: dict[tuple[int, str], Library] = {}
+    for entry in libraries:
+        first.setdefault((entry["flags"], entry["soname"]), entry)
+    return tuple(first.values())
 
 
 def _folder(file: DriverFile) -> str:

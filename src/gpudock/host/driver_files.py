@@ -33,11 +33,9 @@ def read(
     found += _xorg(root, folders)
     found += _beside(root, folders)
     found += _binaries(root, folders, store)
-    found += _configs(root, folders)
+    found += _configs(root, folders, version)
     found += _firmware(root, folders, version, kernel_release)
-    unique = sorted(
-        {(file.role, file.path, file.name): file for file in found}.values(), key=lambda f: (f.role, f.path)
-    )
+    unique = {(file.role, file.path, file.name): file for file in found}.values()  # in the order that programs search
     return DriverFiles(
         root=root.folder,
         version=version or Missing("no file name carries a version"),
@@ -160,9 +158,9 @@ def _binaries(root: Root, folders: Iterable[str], store: str | None) -> Iterator
                 break
 
 
-def _configs(root: Root, folders: Iterable[str]) -> Iterator[DriverFile]:
+def _configs(root: Root, folders: Iterable[str], version: str | None) -> Iterator[DriverFile]:
     near = [os.path.normpath(f"{folder}/../share") for folder in folders]
-    for name in driver_names.CONFIGS:
+    for name in (form.format(version=version) for form in driver_names.CONFIGS):
         for place in (*driver_names.CONFIG_FOLDERS, *near, ""):  # GKE keeps vulkan/ in the driver root itself
             file = _file(root, f"{place}/{name}", "config", name)
             if file:

@@ -73,26 +73,34 @@ BINARY_FOLDERS = (
     "/usr/lib/wsl/lib",
 )
 
-# Name -> folder where programs in a container look for it.
-CONFIGS = {
-    "glvnd/egl_vendor.d/10_nvidia.json": "/usr/share",
-    "egl/egl_external_platform.d/15_nvidia_gbm.json": "/usr/share",
-    "egl/egl_external_platform.d/10_nvidia_wayland.json": "/usr/share",
-    "egl/egl_external_platform.d/09_nvidia_wayland2.json": "/usr/share",
-    "egl/egl_external_platform.d/20_nvidia_xcb.json": "/usr/share",
-    "egl/egl_external_platform.d/20_nvidia_xlib.json": "/usr/share",
-    "nvidia/nvoptix.bin": "/usr/share",
-    "X11/xorg.conf.d/10-nvidia.conf": "/usr/share",
-    "X11/xorg.conf.d/nvidia-drm-outputclass.conf": "/usr/share",
-    "OpenCL/vendors/nvidia.icd": "/etc",
-    "vulkan/icd.d/nvidia_icd.json": "/etc",
-    "vulkan/icd.d/nvidia_layers.json": "/etc",
-    "vulkan/implicit_layer.d/nvidia_layers.json": "/etc",
-    "vulkan/icd.d/nvidia_icd.x86_64.json": "/etc",
-    "vulkan/icd.d/nvidia_icd.aarch64.json": "/etc",
-    "vulkansc/icd.d/nvidia_icd_vksc.json": "/etc",
-}
-CONFIG_FOLDERS = ("/etc", "/usr/local/share", "/usr/share", "/run/opengl-driver/share", "/usr/local/nvidia/share")
+# What programs look for below /etc or /usr/share.
+CONFIGS = (
+    "glvnd/egl_vendor.d/10_nvidia.json",
+    "egl/egl_external_platform.d/15_nvidia_gbm.json",
+    "egl/egl_external_platform.d/10_nvidia_wayland.json",
+    "egl/egl_external_platform.d/09_nvidia_wayland2.json",
+    "egl/egl_external_platform.d/20_nvidia_xcb.json",
+    "egl/egl_external_platform.d/20_nvidia_xlib.json",
+    "nvidia/nvoptix.bin",
+    "X11/xorg.conf.d/10-nvidia.conf",
+    "X11/xorg.conf.d/nvidia-drm-outputclass.conf",
+    "OpenCL/vendors/nvidia.icd",
+    "vulkan/icd.d/nvidia_icd.json",
+    "vulkan/icd.d/nvidia_layers.json",
+    "vulkan/implicit_layer.d/nvidia_layers.json",
+    "vulkan/icd.d/nvidia_icd.x86_64.json",
+    "vulkan/icd.d/nvidia_icd.aarch64.json",
+    "vulkansc/icd.d/nvidia_icd_vksc.json",
+    "nvidia/nvidia-application-profiles-{version}-rc",
+)
+CONFIG_FOLDERS = (
+    "/etc",
+    "/usr/local/share",
+    "/usr/share",
+    "/run/opengl-driver/etc",
+    "/run/opengl-driver/share",
+    "/usr/local/nvidia/share",
+)
 
 FIRMWARE = re.compile(r"gsp.*\.bin$")
 FIRMWARE_FOLDERS = ("/lib/firmware/updates", "/lib/firmware", "/usr/lib/firmware", "/run/current-system/firmware")

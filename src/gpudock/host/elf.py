@@ -35,7 +35,7 @@ def read(path: str) -> Elf | None:
 
 def _read(fd: int) -> Elf | None:
     head = os.pread(fd, 64, 0)
-    if head[:4] != b"\x7fELF" or head[4] not in {1, 2} or head[5] not in {1, 2}:
+    if len(head) < 52 or head[:4] != b"\x7fELF" or head[4] not in {1, 2} or head[5] not in {1, 2}:
         return None
     bits = 64 if head[4] == 2 else 32
     order = "<" if head[5] == 1 else ">"
@@ -75,5 +75,6 @@ def _soname(fd: int, headers: list[_Header], bits: int, order: str) -> str | Non
     for kind, offset, address, size in headers:  # the table's address -> its place in the file
         if kind == _PT_LOAD and address <= strings < address + size:
             text, end, _ = os.pread(fd, NAME, offset + strings - address + name).partition(b"\0")
-            return text.decode("ascii") if end and text and b"/" not in text else None
+            soname = text.decode("ascii")
+            return soname if end and soname.isprintable() and soname.strip(".") and "/" not in soname else None
     return None

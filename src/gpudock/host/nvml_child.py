@@ -1,4 +1,4 @@
-"""The program that asks NVML: `python -I -S -B nvml_child.py LIBRARY [LOCK_FD]` prints one JSON document and ends.
+"""The program that asks NVML: LIBRARY [LOCK_FD] are its arguments, one JSON document is its output.
 
 It is a program of its own because a driver call can hang or crash for good. It imports nothing of gpudock, and neither
 json nor a ready-made binding: each would cost more than all the driver calls together.
@@ -12,11 +12,16 @@ import ctypes
 import os
 import sys
 
-NO_PERMISSION, NOT_SUPPORTED, NOT_FOUND, TOO_SMALL, NO_FUNCTION = 4, 3, 6, 7, 13  # nvmlReturn_t
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOT_SUPPORTED, NOT_FOUND, TOO_SMALL, NO_FUNCTION = 3, 6, 7, 13  # nvmlReturn_t
 NOT_AVAILABLE = (1 << 64) - 1
 NO_INSTANCE = (1 << 32) - 1
 LIFETIME = 30  # seconds: the parent gives up much earlier, but may have been killed
 PROCESSES = 4096  # per GPU and kind
+ENTRY = 24  # bytes of nvmlProcessInfo_v2_t
 
 BRANDS = (
     "unknown",
@@ -39,10 +44,13 @@ BRANDS = (
 )  # in the order of nvmlBrandType_t, as NVIDIA_REQUIRE_* spells them
 
 
-class Failed(Exception):
+Handle = ctypes.c_void_p
+
+
+class CallError(Exception):
     """A call that did not succeed: its name and NVML's words."""
 
-    def __init__(self, name, code, words):
+    def __init__(self, name: str, code: int, words: str) -> None:
         super().__init__(f"{name}: {words}")
         self.code = code
 
@@ -50,11 +58,11 @@ class Failed(Exception):
 class Library:
     """NVML. Results are raw bytes of a given size, because each structure is read exactly once."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self._library = ctypes.CDLL(path)
 
-    def call(self, names, *arguments):
-        """Call the first of `names` (newest first) that this driver has."""
+    def call(self, names: str, *arguments: object) -> None:
+        """Call the first of `names` that this driver has."""
         for name in names.split():
             try:
                 function = self._library[name]
@@ -62,28 +70,28 @@ class Library:
                 continue
             code = function(*arguments)
             if code:
-                raise Failed(name, code, self._words(code))
+                raise CallError(name, code, self._words(code))
             return
-        raise Failed(names.split()[0], NO_FUNCTION, "this driver has no such function")
+        raise CallError(names.split(maxsplit=1)[0], NO_FUNCTION, "this driver has no such function")
 
-    def ask(self, names, device, size, *arguments):
+    def ask(self, names: str, device: Handle | None, size: int) -> bytes:
         """The `size` bytes that a call writes behind its last argument."""
         out = ctypes.create_string_buffer(size)
-        self.call(names, *([device] if device else []), *arguments, out)
+        self.call(names, *([] if device is None else [device]), out)
         return out.raw
 
-    def text(self, names, device, size=96):
+    def text(self, names: str, device: Handle | None, size: int = 96) -> str:
         """A string result; such calls take the buffer's length last."""
         out = ctypes.create_string_buffer(size)
-        self.call(names, *([device] if device else []), out, size)
+        self.call(names, *([] if device is None else [device]), out, size)
         return out.value.decode(errors="replace")
 
-    def handle(self, names, *arguments):
-        out = ctypes.c_void_p()
+    def handle(self, names: str, *arguments: object) -> Handle:
+        out = Handle()
         self.call(names, *arguments, ctypes.byref(out))
         return out
 
-    def _words(self, code):
+    def _words(self, code: int) -> str:
         try:
             explain = self._library.nvmlErrorString
         except AttributeError:
@@ -92,94 +100,101 @@ class Library:
         return (explain(code) or b"").decode(errors="replace") or f"error {code}"
 
 
-def number(raw, at=0, size=4):
+def number(raw: bytes, at: int = 0, size: int = 4) -> int:
     return int.from_bytes(raw[at : at + size], sys.byteorder)
 
 
-def known(read, *arguments):
+def known(read: "Callable[..., object]", *arguments: object) -> object:
     """What `read` returns, or why it could not be read."""
     try:
         return read(*arguments)
-    except Failed as error:
+    except CallError as error:
         return {"is": "missing", "reason": str(error)}
 
 
-def bus_id(nvml, device):
+def bus_id(nvml: Library, device: Handle) -> str:
+    """As /sys spells it: NVML says 00000000:00:06.0, /sys 0000:00:06.0 unless the domain needs more digits."""
     raw = nvml.ask("nvmlDeviceGetPciInfo_v3 nvmlDeviceGetPciInfo_v2 nvmlDeviceGetPciInfo", device, 256)
-    return f"{number(raw, 16):04x}:{number(raw, 20):02x}:{number(raw, 24):02x}.0"
+    long, short = raw[36:68].partition(b"\0")[0], raw[:16].partition(b"\0")[0]
+    domain, _, rest = (long or short).decode(errors="replace").lower().partition(":")
+    try:
+        return f"{int(domain, 16):04x}:{rest}"
+    except ValueError:
+        raise CallError("nvmlDeviceGetPciInfo", 0, f"an unreadable bus id, {domain}:{rest}") from None
 
 
-def minor(nvml, device):
+def minor(nvml: Library, device: Handle) -> int:
     try:
         return number(nvml.ask("nvmlDeviceGetMinorNumber", device, 4))
-    except Failed as error:
+    except CallError as error:
         if error.code == NOT_SUPPORTED:  # WSL: there are no nodes
             return -1
         raise
 
 
-def brand(nvml, device):
+def brand(nvml: Library, device: Handle) -> str:
     value = number(nvml.ask("nvmlDeviceGetBrand", device, 4))
     return BRANDS[value] if value < len(BRANDS) else "unknown"
 
 
-def compute_capability(nvml, device):
+def compute_capability(nvml: Library, device: Handle) -> str:
     minor_part = ctypes.c_int()
     major = ctypes.c_int()
     nvml.call("nvmlDeviceGetCudaComputeCapability", device, ctypes.byref(major), ctypes.byref(minor_part))
     return f"{major.value}.{minor_part.value}"
 
 
-def memory(nvml, device):
+def memory(nvml: Library, device: Handle) -> int:
     return number(nvml.ask("nvmlDeviceGetMemoryInfo", device, 24), 0, 8)
 
 
-def mig_mode(nvml, device):
+def mig_mode(nvml: Library, device: Handle) -> bool:
     pending = ctypes.create_string_buffer(4)
     current = ctypes.create_string_buffer(4)
     try:
         nvml.call("nvmlDeviceGetMigMode", device, current, pending)
-    except Failed as error:
+    except CallError as error:
         if error.code in {NOT_SUPPORTED, NO_FUNCTION}:  # this GPU, or this driver, has no MIG
             return False
         raise
     return number(current.raw) == 1
 
 
-def persistence(nvml, device):
+def persistence(nvml: Library, device: Handle) -> bool:
     return number(nvml.ask("nvmlDeviceGetPersistenceMode", device, 4)) == 1
 
 
-def processes(nvml, device):
+def processes(nvml: Library, device: Handle) -> list[dict[str, object]]:
     """Those of compute, graphics and MPS clients, each once, sorted."""
-    found = {}
+    found: dict[tuple[object, ...], dict[str, object]] = {}
     for kind in ("Compute", "Graphics", "MPSCompute"):
         try:
             for entry in running(nvml, device, kind):
                 found[entry["pid"], entry["gi"], entry["ci"]] = entry
-        except Failed as error:
+        except CallError as error:
             if kind == "Compute" or error.code not in {NOT_SUPPORTED, NO_FUNCTION}:
                 raise
     return [found[key] for key in sorted(found, key=str)]
 
 
-def running(nvml, device, kind):
+def running(nvml: Library, device: Handle, kind: str) -> list[dict[str, object]]:
     stem = f"nvmlDeviceGet{kind}RunningProcesses"
     count = ctypes.c_uint(0)
     for _ in range(4):  # processes come and go between the call that counts and the call that lists
-        entries = ctypes.create_string_buffer(24 * max(count.value, 1))
+        entries = ctypes.create_string_buffer(32 * max(count.value, 1))
         try:
-            nvml.call(f"{stem}_v3 {stem}_v2", device, ctypes.byref(count), entries)
-        except Failed as error:
+            # not _v3 first: some 535 drivers write 32 bytes per entry there
+            nvml.call(f"{stem}_v2 {stem}_v3", device, ctypes.byref(count), entries)
+        except CallError as error:
             if error.code != TOO_SMALL:
                 raise
             count.value = min(count.value + 8, PROCESSES)
             continue
-        return [process(entries.raw, at * 24) for at in range(min(count.value, len(entries) // 24))]
-    raise Failed(stem, TOO_SMALL, "the list kept growing")
+        return [process(entries.raw, at * ENTRY) for at in range(min(count.value, len(entries) // ENTRY))]
+    raise CallError(stem, TOO_SMALL, "the list kept growing")
 
 
-def process(raw, at):
+def process(raw: bytes, at: int) -> dict[str, object]:
     """nvmlProcessInfo_t: pid, used memory, GPU instance, compute instance."""
     used, gi, ci = number(raw, at + 8, 8), number(raw, at + 16), number(raw, at + 20)
     return {
@@ -190,52 +205,51 @@ def process(raw, at):
     }
 
 
-def instances(nvml, device, problems):
-    found = []
+def instances(nvml: Library, device: Handle, problems: list[str]) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
     try:
         count = number(nvml.ask("nvmlDeviceGetMaxMigDeviceCount", device, 4))
-    except Failed as error:
+    except CallError as error:
         problems.append(str(error))
         return found
     for index in range(count):
         try:
             handle = nvml.handle("nvmlDeviceGetMigDeviceHandleByIndex", device, index)
             found.append(instance(nvml, handle, index))
-        except Failed as error:
+        except CallError as error:
             if error.code != NOT_FOUND:
                 problems.append(f"MIG device {index}: {error}")
     return found
 
 
-def instance(nvml, handle, index):
+def instance(nvml: Library, handle: Handle, index: int) -> dict[str, object]:
     attributes = known(nvml.ask, "nvmlDeviceGetAttributes_v2 nvmlDeviceGetAttributes", handle, 64)
-    missing = isinstance(attributes, dict)
     return {
         "index": index,
         "gi": number(nvml.ask("nvmlDeviceGetGpuInstanceId", handle, 4)),
         "ci": number(nvml.ask("nvmlDeviceGetComputeInstanceId", handle, 4)),
         "uuid": nvml.text("nvmlDeviceGetUUID", handle),
         "profile": known(profile, nvml, handle, attributes),
-        "memory": attributes if missing else number(attributes, 32, 8) << 20,
+        "memory": number(attributes, 32, 8) << 20 if isinstance(attributes, bytes) else attributes,
     }
 
 
-def profile(nvml, handle, attributes):
+def profile(nvml: Library, handle: Handle, attributes: object) -> object:
     """From the name ("NVIDIA H200 MIG 1g.18gb"), else composed of the slices as NVIDIA's tools do."""
     name = known(nvml.text, "nvmlDeviceGetName", handle)
     if isinstance(name, str) and " MIG " in name:
         return name.rpartition(" MIG ")[2]
-    if isinstance(attributes, dict):
+    if not isinstance(attributes, bytes):
         return attributes
     gpu_slices, compute_slices = number(attributes, 24), number(attributes, 28)
     shared = "" if gpu_slices == compute_slices else f"{compute_slices}c."
     return f"{shared}{gpu_slices}g.{(number(attributes, 32, 8) + 1023) // 1024}gb"
 
 
-def gpu(nvml, index, problems):
-    device = nvml.handle("nvmlDeviceGetHandleByIndex_v2 nvmlDeviceGetHandleByIndex", ctypes.c_uint(index))
+def gpu(nvml: Library, index: int, problems: list[str]) -> dict[str, object]:
+    device = nvml.handle("nvmlDeviceGetHandleByIndex_v2 nvmlDeviceGetHandleByIndex", index)
     mig = known(mig_mode, nvml, device)
-    own = []
+    own: list[str] = []
     facts = {
         "index": index,
         "uuid": nvml.text("nvmlDeviceGetUUID", device),
@@ -254,30 +268,31 @@ def gpu(nvml, index, problems):
     return facts
 
 
-def cuda_version(nvml):
+def cuda_version(nvml: Library) -> str:
     value = number(nvml.ask("nvmlSystemGetCudaDriverVersion_v2 nvmlSystemGetCudaDriverVersion", None, 4))
     return f"{value // 1000}.{value % 1000 // 10}"
 
 
-def survey(path):
+def survey(path: str) -> dict[str, object]:
     """Everything, as one dictionary."""
     try:
         nvml = Library(path)
         nvml.call("nvmlInit_v2 nvmlInit")
         driver = nvml.text("nvmlSystemGetDriverVersion", None)
         count = number(nvml.ask("nvmlDeviceGetCount_v2 nvmlDeviceGetCount", None, 4))
-    except (OSError, Failed) as error:
+    except (OSError, CallError) as error:
         return {"error": str(error)}
-    gpus, problems = [], []
+    gpus: list[object] = []
+    problems: list[str] = []
     for index in range(count):
         try:
             gpus.append(gpu(nvml, index, problems))
-        except Failed as error:  # a GPU that fell off the bus must not hide the others
+        except CallError as error:  # a GPU that fell off the bus must not hide the others
             problems.append(f"GPU {index}: {error}")
     return {"driver": driver, "cuda": known(cuda_version, nvml), "gpus": gpus, "problems": problems}
 
 
-def encode(value):
+def encode(value: object) -> str:
     """JSON of dictionaries, lists, strings, integers, booleans and None."""
     if isinstance(value, dict):
         return "{" + ",".join(f"{encode(key)}:{encode(item)}" for key, item in value.items()) + "}"
@@ -287,16 +302,16 @@ def encode(value):
         return '"' + "".join(map(escape, value)) + '"'
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return str(value)
+    return str(value)  # only integers are left
 
 
-def escape(character):
+def escape(character: str) -> str:
     if character in '"\\':
         return "\\" + character
     return character if character.isprintable() else "\ufffd"
 
 
-def main():
+def main() -> None:
     ctypes.CDLL(None).alarm(LIFETIME)
     if len(sys.argv) > 2:  # the lock is ours until we end; whatever NVML starts must not inherit it
         lock = int(sys.argv[2])

@@ -1,0 +1,33 @@
+"""Waiting for other programs while files are read."""
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Later(Generic[T]):
+    """Starts `call` at once in a thread; `result()` waits for it and returns or raises what it returned or raised.
+
+    A thread of its own instead of concurrent.futures, whose import alone costs more than most calls here.
+    """
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._outcome: list[T] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._outcome.append(self._call())
+        except BaseException as error:  # noqa: BLE001  raised again in the thread that asks for the result
+            self._error = error
+
+    def result(self) -> T:
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._outcome[0]

@@ -1,0 +1,87 @@
+"""At most one NVML child at a time per user, so that a hanging driver never gathers a crowd of stuck processes.
+
+The turn is an exclusive lock on one file. The child inherits it and keeps it as long as it lives, even when gpudock has
+given it up. The file says since when the turn is taken (seconds since boot) and, on a second line, the child's pid.
+"""
+
+import contextlib
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterator
+
+from gpudock.facts.base import Missing
+
+PATIENCE = 10.0  # seconds in all; a holder that is slower than `deadline` is reported at once
+STEP = 0.005
+
+
+def folder() -> str:
+    """Where this user's lock is: /run/gpudock for root, else the user's runtime folder."""
+    if os.geteuid() == 0:
+        return "/run/gpudock"
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    return f"{runtime}/gpudock" if runtime.startswith("/") else f"/tmp/gpudock-{os.geteuid()}"  # noqa: S108  checked
+
+
+@contextlib.contextmanager
+def taken(place: str, deadline: float) -> Iterator[int | Missing | None]:
+    """Wait for the turn and give the lock's descriptor; Missing when a child that is older than `deadline` holds it.
+
+    None when there is no folder for a lock (a read-only /run): reading the GPUs matters more than the rule.
+    """
+    fd = _open(place)
+    if fd is None:
+        yield None
+        return
+    try:
+        stuck = _wait(fd, deadline)
+        if stuck is None:
+            os.ftruncate(fd, 0)
+            os.write(fd, b"%.3f\n" % time.clock_gettime(time.CLOCK_BOOTTIME))
+        yield stuck or fd
+    finally:
+        os.close(fd)
+
+
+def _open(place: str) -> int | None:
+    try:
+        os.makedirs(place, mode=0o755, exist_ok=True)
+        owner = os.lstat(place)
+        if not stat.S_ISDIR(owner.st_mode) or owner.st_uid != os.geteuid() or owner.st_mode & 0o022:
+            return None  # somebody else's: he could hold the lock for ever
+        return os.open(f"{place}/nvml.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return None
+
+
+def _wait(fd: int, deadline: float) -> Missing | None:
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _holder(fd)
+            if holder and holder[0] > deadline:
+                return Missing(_stuck(*holder))
+            if time.monotonic() > until:
+                return Missing(f"NVML is busy: other gpudock processes asked it for {PATIENCE:g} s")
+            time.sleep(STEP)
+        else:
+            return None
+
+
+def _holder(fd: int) -> tuple[float, str] | None:
+    """(age in seconds, pid) of the child that has the turn; None while the file is being written."""
+    since, _, rest = os.pread(fd, 200, 0).decode(errors="replace").partition("\n")
+    try:
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - float(since), rest.strip()
+    except ValueError:
+        return None
+
+
+def _stuck(age: float, pid: str) -> str:
+    began = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(time.time() - age))
+    process = f"process {pid}" if pid.isdigit() else "a process"
+    return f"NVML is stuck: {process} waits for the driver since {began}"

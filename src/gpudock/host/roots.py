@@ -1,0 +1,40 @@
+"""Which folders the facts are read from."""
+
+import os
+
+from gpudock.errors import HostError, UsageError
+from gpudock.facts.snapshot import Roots
+
+SIMULATED = "simulated.json"  # a folder that holds it stands for a whole machine with GPUs
+
+
+def roots_for(driver_root: str | None, dev_root: str | None, simulated: str | None) -> Roots:
+    """The machine itself unless told otherwise. Raises UsageError or HostError for folders that cannot be meant.
+
+    `driver_root` is where the driver's user space is, `dev_root` (default: driver root) the folder that holds dev/.
+    """
+    if simulated and (driver_root or dev_root):
+        raise UsageError("--simulated cannot be combined with --driver-root or --dev-root.")
+    driver = _folder(simulated or driver_root or "/")
+    if os.path.isfile(os.path.join(driver, SIMULATED)):
+        return Roots(
+            driver=driver,
+            dev=_folder(dev_root) if dev_root else driver,
+            proc=os.path.join(driver, "proc"),
+            sys=os.path.join(driver, "sys"),
+            simulated=True,
+        )
+    if simulated:
+        raise HostError(
+            f"{driver} is not a simulated host.", why=f"it holds no {SIMULATED}", mend="make one with: gpudock simulate"
+        )
+    return Roots(driver=driver, dev=_folder(dev_root or driver))
+
+
+def _folder(path: str) -> str:
+    folder = os.path.abspath(path)
+    if not os.path.isdir(folder):
+        raise HostError(
+            f"{folder} is not a folder.", mend="give the folder that holds the driver's usr/, lib/ and dev/"
+        )
+    return folder

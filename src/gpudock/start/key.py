@@ -1,0 +1,143 @@
+"""Whether this machine is still the one that a start plan was made for. Cheap: a few small files of /proc and stats."""
+
+import os
+
+from gpudock.start import reading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
+
+    from gpudock.plan.document import FileIdentity, Key
+
+_READ_LIMIT = 1 << 20
+_UNKNOWN = "?"  # the driver writes GPU-????????-... until somebody has opened the GPU
+
+
+def difference(key: "Key") -> "Optional[str]":
+    """The first thing that is no longer as it was, in words; None when the plan still fits.
+
+    Only what the plan speaks of is looked at: a GPU or device class that came later does no harm.
+    """
+    return (
+        _boot(key)
+        or _module(key)
+        or _majors(key["majors"], read_majors(key["proc"]))
+        or _gpus(key["gpus"], read_gpus(key["proc"]) if key["gpus"] else {})
+        or _mig(key)
+        or _files(key["files"])
+    )
+
+
+def read_boot_id() -> str:
+    """Of the real machine, also when GPUs are simulated."""
+    return _read("/proc/sys/kernel/random/boot_id").strip()
+
+
+def read_module(sys: str) -> str:
+    """The loaded kernel module's version, "" when none is loaded."""
+    return _read(f"{sys}/module/nvidia/version").strip()
+
+
+def read_majors(proc: str) -> "dict[str, int]":
+    """Device numbers of NVIDIA's character devices: {"nvidia": 195, "nvidia-uvm": 238, ...}."""
+    characters = _read(f"{proc}/devices").partition("Block devices:")[0]
+    rows = [line.split() for line in characters.splitlines()]
+    return {row[1]: int(row[0]) for row in rows if len(row) == 2 and row[0].isdigit() and row[1].startswith("nvidia")}
+
+
+def read_gpus(proc: str) -> "dict[str, list[str]]":
+    """PCI bus id ("0000:00:06.0") -> [minor, UUID] of each GPU that the driver runs; "" for what it does not say."""
+    folder = f"{proc}/driver/nvidia/gpus"
+    found = {}
+    for name in _names(folder):
+        rows = [line.partition(":") for line in _read(f"{folder}/{name}/information").splitlines()]
+        fields = {field.strip(): value.strip() for field, _, value in rows}
+        found[bus_id(name)] = [fields.get("Device Minor", ""), fields.get("GPU UUID", "")]
+    return found
+
+
+def bus_id(text: str) -> str:
+    """The kernel's spelling; NVML writes the domain with eight digits, and in upper case."""
+    domain, _, rest = text.lower().partition(":")
+    return f"{domain.lstrip('0').rjust(4, '0')}:{rest}"
+
+
+def read_mig_minors(proc: str) -> "dict[str, int]":
+    """Minors of the capability nodes: {"gpu0/gi1/access": 12, ...}, whether or not the instance exists."""
+    rows = [line.split() for line in _read(f"{proc}/driver/nvidia-caps/mig-minors").splitlines()]
+    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+
+
+def identity(path: str) -> "Optional[FileIdentity]":
+    """What tells this file from another one put in its place; None when it is not there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return {"host": path, "inode": found.st_ino, "size": found.st_size, "mtime_ns": found.st_mtime_ns}
+
+
+def _boot(key: "Key") -> "Optional[str]":
+    return None if read_boot_id() == key["boot_id"] else "the machine has been started again since"
+
+
+def _module(key: "Key") -> "Optional[str]":
+    loaded = read_module(key["sys"]) if key["module"] else ""
+    if loaded == key["module"]:
+        return None
+    return f"driver {loaded} is loaded, the plan is for {key['module']}" if loaded else "no NVIDIA driver is loaded"
+
+
+def _majors(planned: "dict[str, int]", current: "dict[str, int]") -> "Optional[str]":
+    for name, major in planned.items():
+        if current.get(name) != major:
+            return f"the device number of {name} is {current.get(name, 'gone')}, the plan has {major}"
+    return None
+
+
+def _gpus(planned: "dict[str, list[str]]", current: "dict[str, list[str]]") -> "Optional[str]":
+    for bus, expected in planned.items():
+        found = current.get(bus_id(bus))
+        if found is None:
+            return f"the GPU at {bus} is gone"
+        for name, here, there in zip(("device minor", "UUID"), found, expected):  # noqa: B905  Python 3.9
+            if here != there and _UNKNOWN not in here + there:
+                return f"the {name} of the GPU at {bus} is {here or 'gone'}, the plan has {there}"
+    return None
+
+
+def _mig(key: "Key") -> "Optional[str]":
+    if not key["mig_minors"]:
+        return None
+    current = read_mig_minors(key["proc"])
+    capabilities = f"{key['proc']}/driver/nvidia/capabilities"
+    listed = os.path.isdir(capabilities)
+    for name, minor in key["mig_minors"].items():
+        gpu, _, rest = name.partition("/")
+        if current.get(name) != minor or (listed and rest and not os.path.exists(f"{capabilities}/{gpu}/mig/{rest}")):
+            return f"the MIG instance of {name} is gone or another one"
+    return None
+
+
+def _files(planned: "list[FileIdentity]") -> "Optional[str]":
+    for expected in planned:
+        found = identity(expected["host"])
+        if found != expected:
+            return f"{expected['host']} {'has changed' if found else 'is gone'}"
+    return None
+
+
+def _names(folder: str) -> "list[str]":
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def _read(path: str) -> str:
+    """A small file of the kernel's; what cannot be read is as good as empty, and differs from every plan."""
+    try:
+        return reading.file(path, _READ_LIMIT).decode(errors="replace")
+    except OSError:
+        return ""

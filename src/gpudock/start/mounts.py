@@ -1,0 +1,50 @@
+"""Which mount a descriptor lies on. Volumes are mounts inside the rootfs, and st_dev does not tell a bind mount."""
+
+import os
+
+from gpudock.start import reading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
+
+_LIMIT = 64 << 20  # bytes; busy hosts have ten thousands of mounts
+
+
+def mount_id(fd: int) -> int:
+    """The kernel's number of the mount that `fd` lies on. Raises OSError when /proc does not say."""
+    for line in _lines(f"/proc/self/fdinfo/{fd}"):
+        if line.startswith("mnt_id:"):
+            return int(line[7:])
+    raise OSError(f"/proc/self/fdinfo/{fd} names no mount")
+
+
+class Mount:
+    """A line of /proc/self/mountinfo: where it is mounted, and the file system's type."""
+
+    __slots__ = ("kind", "point")
+
+    def __init__(self, point: str, kind: str) -> None:
+        self.point = point
+        self.kind = kind
+
+
+def find(number: int) -> "Optional[Mount]":
+    """The mount with that mount_id; None when this process cannot see it."""
+    for line in _lines("/proc/self/mountinfo"):
+        fields, _, rest = line.partition(" - ")
+        words = fields.split(" ")
+        if words[0] == str(number):
+            return Mount(_unescaped(words[4]), rest.split(" ")[0])
+    return None
+
+
+def _unescaped(path: str) -> str:
+    """The kernel writes blanks, newlines and backslashes as \\ooo."""
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        path = path.replace(code, character)
+    return path
+
+
+def _lines(path: str) -> "list[str]":
+    return os.fsdecode(reading.file(path, _LIMIT)).split("\n")

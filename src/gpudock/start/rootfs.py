@@ -1,0 +1,275 @@
+"""A container's root file system, as its image's author and its neighbours may have laid traps in it.
+
+Everything goes through descriptors of the folder opened once; no path string is believed twice. Nothing is written
+across a mount: what is mounted inside is a volume, and a volume's content is somebody's data on the host.
+"""
+
+import errno
+import os
+import stat
+
+from gpudock.errors import HostError, RefusedError
+from gpudock.start import mounts, reading, walk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Optional
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class VolumeError(RefusedError):
+    """A mount lies over the place that would have to be written."""
+
+    def __init__(self, path: str, volume: str) -> None:
+        super().__init__(
+            f"{path} cannot be written in this container.",
+            why=f"the volume on {volume} covers it, and gpudock writes into no volume",
+            mend=f"mount that volume elsewhere than on {volume}",
+        )
+        self.volume = volume
+
+
+class OccupiedError(RefusedError):
+    """A folder stands where a file or link should be put."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} is a folder in this container.", why="a file or link is needed in its place")
+
+
+class ReadOnlyError(HostError):
+    """crun makes the root file system of a read-only container so before its hooks run; runc does it later."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} cannot be written in this container.",
+            why="its root file system is read-only already",
+            mend="start it without --read-only, or with runc",
+        )
+
+
+class Rootfs:
+    """`path` is the rootfs on this machine, for opening it and for messages. The umask must be 022 for what is made.
+
+    `resolve` finds a path inside a folder descriptor: see walk.resolve.
+    """
+
+    __slots__ = ("_mount", "_resolve", "fd", "path")
+
+    def __init__(self, path: str, resolve: "Callable[..., int]" = walk.resolve) -> None:
+        self.path = path
+        self._resolve = resolve
+        try:
+            self.fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise HostError(
+                "The container's root file system cannot be opened.", why=f"{path}: {error.strerror}"
+            ) from error
+        self._mount = mounts.mount_id(self.fd)
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+    def stat(self, path: str) -> "Optional[os.stat_result]":
+        """Of what `path` leads to inside; None when it leads nowhere, however it does that."""
+        try:
+            fd = self._resolve(self.fd, path)
+        except OSError:
+            return None
+        try:
+            return os.fstat(fd)
+        finally:
+            os.close(fd)
+
+    def read(self, path: str, limit: int) -> "Optional[bytes]":
+        """A file of at most `limit` bytes; None when it is not there. Anything but a plain file is refused unopened."""
+        try:
+            fd = self._resolve(self.fd, path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _unreachable(path, error) from error
+        try:
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode):
+                raise RefusedError(f"{path} in this container is not a plain file.")
+            if found.st_size > limit:
+                raise RefusedError(f"{path} in this container is larger than {limit} bytes.")
+            return _content(fd, path, limit)
+        finally:
+            os.close(fd)
+
+    def publish(self, path: str, data: bytes, mode: int = 0o644) -> None:
+        """Make or replace the file `path`, owned by the container's root, by one rename. A link there is followed,
+        inside, because programs follow it; missing folders are made.
+        """
+        parent, leaf = self._destination(path)
+        try:
+            self._replace(parent, leaf, path, lambda name: _write(name, parent, data, mode))
+        finally:
+            os.close(parent)
+
+    def link(self, path: str, target: str) -> None:
+        """Make `path` a link to `target`, replacing a file or another link, but no folder; missing folders are made."""
+        folder, leaf = _split(path)
+        parent = self._folder(folder)
+        try:
+            if _readlink(leaf, parent) != target:
+                self._replace(parent, leaf, path, lambda name: os.symlink(target, name, dir_fd=parent))
+        finally:
+            os.close(parent)
+
+    def _destination(self, path: str) -> "tuple[int, str]":
+        """Folder descriptor and name of the file itself, behind links in the last place. A dangling one is refused."""
+        place = path
+        for _ in range(walk.LINKS):
+            folder, leaf = _split(place)
+            parent = self._folder(folder)
+            target = _readlink(leaf, parent)
+            if target is None:
+                return parent, leaf
+            os.close(parent)
+            place = target if target.startswith("/") else f"{folder}/{target}"
+            if self.stat(place) is None:
+                raise RefusedError(f"{path} is a dangling link in this container.", why=f"it leads to {place!r:.200}")
+        raise RefusedError(f"{path} leads through too many links in this container.")
+
+    def _folder(self, path: str) -> int:
+        """A descriptor of the folder `path`, made when missing."""
+        try:
+            return self._resolve(self.fd, path + "/")
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise _unreachable(path, error) from error
+        here, walked = os.dup(self.fd), ""
+        for name in path.strip("/").split("/"):
+            walked += "/" + name
+            try:
+                below = self._enter(here, name, walked)
+            except OSError as error:
+                raise _unreachable(walked, error) from error
+            finally:
+                os.close(here)
+            here = below
+        return here
+
+    def _enter(self, parent: int, name: str, path: str) -> int:
+        """A descriptor of the folder `path`, made in `parent` as `name` when the look-up finds nothing."""
+        try:
+            return self._resolve(self.fd, path + "/")
+        except FileNotFoundError:
+            self._own(parent, path)
+        try:
+            os.mkdir(name, 0o755, dir_fd=parent)
+        except FileExistsError:  # a neighbour made it just now; or it is a link, which the look-up followed
+            try:
+                return self._resolve(self.fd, path + "/")
+            except FileNotFoundError:
+                raise RefusedError(f"{path} is a dangling link in this container.") from None
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        fd = os.open(name, _FOLDER, dir_fd=parent)
+        try:
+            self._own(fd, path)
+            _give_to_root(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def _own(self, fd: int, path: str) -> None:
+        number = mounts.mount_id(fd)
+        if number != self._mount:
+            mount = mounts.find(number)
+            raise VolumeError(path, self._inside(mount.point) if mount else "?")
+
+    def _inside(self, point: str) -> str:
+        """A mount point of this machine, as the container will call it; the string is for messages only."""
+        root = os.readlink(f"/proc/self/fd/{self.fd}").rstrip("/")
+        return point[len(root) :] if point.startswith(root + "/") else point
+
+    def _replace(self, parent: int, leaf: str, path: str, make: "Callable[[str], None]") -> None:
+        """`make` a file of another name in `parent`, and rename it to `leaf`. No fsync: it is slow on a busy disk, and
+        after a power loss there is no container that could miss the file.
+        """
+        self._own(parent, path)
+        self._check_leaf(parent, leaf, path)
+        name = f".gpudock-{os.urandom(8).hex()}"
+        try:
+            make(name)
+            os.rename(name, leaf, src_dir_fd=parent, dst_dir_fd=parent)
+        except OSError as error:
+            _remove(name, parent)
+            raise _unwritable(path, error) from error
+
+    def _check_leaf(self, parent: int, leaf: str, path: str) -> None:
+        try:
+            fd = os.open(leaf, walk.PLAIN, dir_fd=parent)
+        except FileNotFoundError:
+            return
+        try:
+            self._own(fd, path)  # a single file can be a volume too
+            if stat.S_ISDIR(os.fstat(fd).st_mode):
+                raise OccupiedError(path)
+        finally:
+            os.close(fd)
+
+
+def _split(path: str) -> "tuple[str, str]":
+    folder, _, leaf = path.rpartition("/")
+    if leaf in {"", ".", ".."}:
+        raise RefusedError(f"{path!r:.200} names no file.")
+    return folder, leaf
+
+
+def _readlink(leaf: str, parent: int) -> "Optional[str]":
+    try:
+        return os.readlink(leaf, dir_fd=parent)
+    except OSError:  # nothing, or no link: what is there is looked at before it is replaced
+        return None
+
+
+def _content(fd: int, path: str, limit: int) -> bytes:
+    """The file behind an O_PATH descriptor that was found to be a plain one; never more than `limit` bytes of it."""
+    try:
+        return reading.file(f"/proc/self/fd/{fd}", limit)[:limit]
+    except OSError as error:
+        raise _unreachable(path, error) from error
+
+
+def _write(name: str, parent: int, data: bytes, mode: int) -> None:
+    fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.fchmod(fd, mode)
+        _give_to_root(fd)
+    finally:
+        os.close(fd)
+
+
+def _give_to_root(fd: int) -> None:
+    """To 0:0 as this user namespace counts; a folder with the set-group-ID bit would hand on another group."""
+    if os.geteuid() == 0:
+        os.fchown(fd, 0, 0)
+
+
+def _remove(name: str, parent: int) -> None:
+    try:
+        os.unlink(name, dir_fd=parent)
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.EROFS}:  # it was never made
+            raise
+
+
+def _unreachable(path: str, error: OSError) -> RefusedError:
+    return RefusedError(f"{path} cannot be reached in this container.", why=error.strerror or str(error))
+
+
+def _unwritable(path: str, error: OSError) -> HostError:
+    if error.errno == errno.EROFS:
+        return ReadOnlyError(path)
+    return HostError(f"{path} cannot be written in this container.", why=error.strerror or str(error))

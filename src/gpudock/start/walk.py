@@ -1,0 +1,74 @@
+"""Look-up in an untrusted root, component by component: links are resolved inside, and nobody can swap a part later.
+
+Answers as openat2 with RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS does, without needing it (Linux 5.6) or ctypes. Each
+folder passed stays open, so `..` goes back to where the walk came from, even if that folder was moved meanwhile.
+"""
+
+import errno
+import os
+import stat
+
+from gpudock.start import mounts
+
+LINKS = 40  # the kernel's own limit
+PLAIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def resolve(root: int, path: str, *, follow: bool = True) -> int:
+    """An O_PATH descriptor of `path` inside the folder `root`; the caller closes it.
+
+    With follow=False a link in the last place is opened itself. Raises OSError as the kernel would: ENOENT, ENOTDIR
+    (something behind a file, even "." or a slash), ELOOP (too many links, or a magic link of procfs).
+    """
+    if not path:
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    todo = path.split("/")[::-1]
+    passed = [os.dup(root)]
+    links = 0
+    try:
+        while todo:
+            part = todo.pop()
+            if part in {"", ".", ".."}:
+                _step_aside(passed, up=part == "..")
+                continue
+            fd = os.open(part, PLAIN, dir_fd=passed[-1])
+            passed.append(fd)
+            if stat.S_ISLNK(os.fstat(fd).st_mode) and (follow or todo):
+                links += 1
+                target = _target(root, fd, path, links)
+                os.close(passed.pop())
+                if target.startswith("/"):
+                    _close(passed, keep=1)
+                todo.extend(reversed(target.split("/")))
+        return passed.pop()
+    finally:
+        _close(passed, keep=0)
+
+
+def _step_aside(passed: "list[int]", *, up: bool) -> None:
+    if not stat.S_ISDIR(os.fstat(passed[-1]).st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if up and len(passed) > 1:
+        os.close(passed.pop())
+
+
+def _target(root: int, link: int, path: str, links: int) -> str:
+    if links > LINKS or _is_magic(root, link):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+    return os.readlink("", dir_fd=link)
+
+
+def _is_magic(root: int, link: int) -> bool:
+    """Links of procfs lead where the kernel wants, not where their text says."""
+    if os.fstat(link).st_dev == os.fstat(root).st_dev:
+        return False
+    number = mounts.mount_id(link)
+    if number == mounts.mount_id(root):  # overlayfs gives files other device numbers than folders
+        return False
+    mount = mounts.find(number)
+    return mount is None or mount.kind == "proc"
+
+
+def _close(passed: "list[int]", *, keep: int) -> None:
+    while len(passed) > keep:
+        os.close(passed.pop())

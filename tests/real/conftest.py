@@ -1,0 +1,71 @@
+"""Real engines for tests/real, each started when a test first asks for it. See harness/."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from real.harness import engines, leftovers
+from real.harness.engines import Engine
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_root() -> Iterator[Path]:
+    """The session's private folder. After everything else of the session it sees to it that the machine is as it was."""
+    if os.geteuid() != 0:
+        pytest.fail("the tests in tests/real start container engines and mount: run them as root")
+    with ExitStack() as stack:
+        # Folders such as /run/gpudock and /var/run/cdi are one for the machine: one session at a time.
+        lock = stack.enter_context(open("/tmp/gpudock-real.lock", "w"))
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = leftovers.session_folder()
+        traces = leftovers.EngineTraces()
+        before = leftovers.Machine.snapshot(folder)
+        yield folder
+        traces.remove()
+        left = leftovers.settled_differences(before, folder)
+        assert not left, "the tests left the machine changed:\n" + "\n".join(left)
+        shutil.rmtree(folder)
+
+
+def _started(name: str, root: Path) -> Iterator[Engine]:
+    if name == "docker20" and engines.host_docker_has_cdi():
+        pytest.skip("this distribution's archive has no Docker without CDI")
+    with engines.START[name](root / name) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def podman(session_root: Path) -> Iterator[Engine]:
+    """The distribution's Podman, with CDI."""
+    yield from _started("podman", session_root)
+
+
+@pytest.fixture(scope="session")
+def docker20(session_root: Path) -> Iterator[Engine]:
+    """Docker 20.10, without CDI."""
+    yield from _started("docker20", session_root)
+
+
+@pytest.fixture(scope="session")
+def docker28(session_root: Path) -> Iterator[Engine]:
+    """Docker with CDI."""
+    yield from _started("docker28", session_root)
+
+
+@pytest.fixture(params=tuple(engines.START))
+def any_engine(request: pytest.FixtureRequest) -> Engine:
+    """Each of the three in turn."""
+    engine: Engine = request.getfixturevalue(request.param)
+    return engine
+
+
+@pytest.fixture(params=("podman", "docker28"))
+def cdi_engine(request: pytest.FixtureRequest) -> Engine:
+    """Each of those that know CDI in turn."""
+    engine: Engine = request.getfixturevalue(request.param)
+    return engine

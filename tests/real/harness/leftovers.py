@@ -1,0 +1,139 @@
+"""What tests may leave on the machine: seen before and after, compared, and told as a list of differences."""
+
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from real.harness import processes
+
+PREFIX = "gpudock-real-"  # of the session's temporary folder
+_WATCHED = (
+    *(
+        "/var/run/cdi",
+        "/etc/cdi",
+        "/var/lib/gpudock",
+        "/run/gpudock",
+        "/usr/libexec/gpudock",
+        "/opt/gpudock",
+        "/etc/gpudock",
+    ),
+    *("/etc/docker", "/etc/containers", "/etc/cni", "/etc/systemd/system", "/etc/udev/rules.d", "/usr/local/nvidia"),
+)
+# Programs write these as they run; the folder above goes when it is empty.
+_ENGINES_LEAVE = (
+    *("/etc/docker/key.json", "/etc/docker", "/opt/containerd/bin", "/opt/containerd/lib", "/opt/containerd"),
+    *("/run/containerd/s", "/run/containerd", "/run/docker/plugins", "/run/docker", "/run/nri", "/run/runc"),
+    *("/var/lib/containers/cache/blob-info-cache-v1.boltdb", "/var/lib/containers/cache", "/var/lib/containers"),
+)
+_ENGINE_CGROUPS = ("docker", "libpod_parent/conmon", "libpod_parent")
+
+
+@dataclass(frozen=True)
+class Machine:
+    mounts: frozenset[str]
+    processes: frozenset[str]
+    files: frozenset[str]
+    interfaces: frozenset[str]
+    cgroups: frozenset[str]
+    devices: frozenset[str]
+    settings: frozenset[str]
+
+    @classmethod
+    def snapshot(cls, folder: Path) -> "Machine":
+        """The machine now; folder: the session's own, which may be mounted in, run from and still be there."""
+        return cls(
+            mounts=frozenset(_mounts()),
+            processes=frozenset(f"{process.pid} {process.command}" for process in processes.of_folder(folder)),
+            files=frozenset(line for path in (*_WATCHED, *_ENGINES_LEAVE) for line in _tree(path)),
+            interfaces=frozenset(os.listdir("/sys/class/net")),
+            cgroups=frozenset(str(path) for path in _cgroups()),
+            devices=frozenset(name for name in os.listdir("/dev") if name.startswith("nvidia")),
+            settings=frozenset({"ip_forward " + Path("/proc/sys/net/ipv4/ip_forward").read_text().strip()}),
+        )
+
+    def differences(self, now: "Machine") -> list[str]:
+        found: list[str] = []
+        for field in fields(self):
+            before: frozenset[str] = getattr(self, field.name)
+            after: frozenset[str] = getattr(now, field.name)
+            found += [f"{field.name}: left behind: {item}" for item in sorted(after - before)]
+            found += [f"{field.name}: gone: {item}" for item in sorted(before - after)]
+        return found
+
+
+def settled_differences(before: Machine, folder: Path, patience: float = 5.0) -> list[str]:
+    """Differences that are still there after `patience` seconds: what an engine does late is not left behind."""
+    deadline = time.monotonic() + patience
+    while True:
+        found = before.differences(Machine.snapshot(folder))
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.2)
+
+
+class EngineTraces:
+    """Empty folders and small files outside their own that engines make and never remove."""
+
+    def __init__(self) -> None:
+        """Remembers which are there already: they are not ours to remove."""
+        self._there = {path for path in self._all() if path.exists()}
+
+    def remove(self) -> None:
+        for path in self._all():
+            if path in self._there or not path.exists():
+                continue
+            if path.is_dir():
+                if str(path).startswith("/sys/fs/cgroup/") or not any(path.iterdir()):
+                    path.rmdir()
+            else:
+                path.unlink()
+
+    @staticmethod
+    def _all() -> list[Path]:
+        cgroups = [path / name for name in _ENGINE_CGROUPS for path in _hierarchies()]
+        return [Path(path) for path in _ENGINES_LEAVE] + cgroups
+
+
+def session_folder() -> Path:
+    """A new private folder with a short path: the names of sockets in it may not exceed 107 bytes."""
+    return Path(tempfile.mkdtemp(prefix=PREFIX))
+
+
+def _mounts() -> Iterator[str]:
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        head, _, tail = line.partition(" - ")
+        yield f"{head.split()[4]} ({tail.split()[0]} {tail.split()[1]}, from {head.split()[3]})"
+
+
+def _tree(top: str) -> Iterator[str]:
+    """One line for each thing at and below a path: kind, mode, and for files size and time of change, for links the target."""
+    paths = [top]
+    while paths:
+        path = paths.pop()
+        try:
+            status = os.lstat(path)
+            if stat.S_ISDIR(status.st_mode):
+                paths += [os.path.join(path, name) for name in os.listdir(path)]
+            target = os.readlink(path) if stat.S_ISLNK(status.st_mode) else ""
+        except FileNotFoundError:
+            continue
+        regular = f" {status.st_size} bytes of {status.st_mtime_ns}" if stat.S_ISREG(status.st_mode) else ""
+        yield f"{path} {stat.filemode(status.st_mode)}{regular}{target and ' -> ' + target}"
+
+
+def _hierarchies() -> list[Path]:
+    """Roots of the cgroup hierarchies: one, or one for each controller."""
+    root = Path("/sys/fs/cgroup")
+    return [
+        root,
+        *(path for path in root.iterdir() if path.is_dir() and not path.is_symlink() and (path / "tasks").exists()),
+    ]
+
+
+def _cgroups() -> Iterator[Path]:
+    for hierarchy in _hierarchies():
+        yield from (path for path in hierarchy.iterdir() if path.is_dir())

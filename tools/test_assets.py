@@ -1,0 +1,43 @@
+"""Makes what tests/real keeps in .cache, all at once: test images, a Docker with CDI. What is there already stays."""
+
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from real.harness import docker_tree, engines, images
+from real.harness.commands import CommandFailed
+
+
+def assets() -> dict[str, Callable[[], Path]]:
+    """By name, slowest first."""
+    made: dict[str, Callable[[], Path]] = {"image debian": partial(images.tar, "debian")}
+    if not engines.host_docker_has_cdi():
+        made["docker with CDI"] = docker_tree.programs
+    return made | {f"image {name}": partial(images.tar, name) for name in images.NAMES if name != "debian"}
+
+
+def main() -> int:
+    start = time.monotonic()
+    failed = 0
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        running: dict[Future[Path], str] = {pool.submit(make): name for name, make in assets().items()}
+        for done in as_completed(running):
+            seconds = time.monotonic() - start
+            try:
+                done.result()
+            except CommandFailed as failure:
+                failed += 1
+                print(f"{running[done]}: {failure}", file=sys.stderr)
+            else:
+                if seconds > 1:
+                    print(f"{running[done]}: ready after {seconds:.0f} s")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
