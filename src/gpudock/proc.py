@@ -19,12 +19,17 @@ TIMED_OUT = 124
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """argv, what to feed it, and how long it may take (seconds). `env` replaces the caller's environment."""
+    """argv, what to feed it, and how long it may take (seconds). `env` replaces the caller's environment.
+
+    The child also inherits `pass_fds`. With kill=False it is only asked to stop: KILL in a driver call can hang a GPU.
+    """
 
     argv: tuple[str, ...]
     stdin: bytes = field(default=b"", kw_only=True)
     timeout: float = field(default=60.0, kw_only=True)
     env: Mapping[str, str] | None = field(default=None, kw_only=True)
+    pass_fds: tuple[int, ...] = field(default=(), kw_only=True)
+    kill: bool = field(default=True, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ def run(command: Command) -> Result:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=dict(command.env) if command.env is not None else None,
+            pass_fds=command.pass_fds,
             start_new_session=True,
         )
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
@@ -69,7 +75,7 @@ def run(command: Command) -> Result:
 
 
 def _stop(child: "subprocess.Popen[bytes]", command: Command) -> str:
-    for sign in (signal.SIGTERM, signal.SIGKILL):
+    for sign in (signal.SIGTERM, signal.SIGKILL) if command.kill else (signal.SIGTERM,):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, sign)
         try:
@@ -78,6 +84,10 @@ def _stop(child: "subprocess.Popen[bytes]", command: Command) -> str:
             continue
         return f"{command.argv[0]}: stopped after {command.timeout:g} s"
     child.returncode = -int(signal.SIGKILL)  # abandoned: no warning, no wait at exit
+    for pipe in (child.stdin, child.stdout, child.stderr):
+        if pipe:
+            with contextlib.suppress(OSError):
+                pipe.close()
     return f"{command.argv[0]}: stuck for {command.timeout:g} s and cannot be stopped"
 
 

@@ -9,15 +9,24 @@ from pathlib import Path
 
 from real.harness.commands import CommandFailed, run
 
+# Without what Docker has no use for, and what makes folders elsewhere: Kubernetes' interface, NRI, add-on programs.
+_CONTAINERD_TOML = """
+version = 2
+root = "{folder}/containerd"
+state = "{folder}/containerd-run"
+disabled_plugins = [
+    "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime",
+    "io.containerd.nri.v1.nri", "io.containerd.internal.v1.opt",
+]
+"""
+
 
 @contextmanager
 def docker(folder: Path, env: Mapping[str, str]) -> Iterator[None]:
     """Runs Docker at unix://FOLDER/docker.sock, configured by FOLDER/daemon.json, with the programs that env's PATH finds."""
     containerd_socket = folder / "containerd.sock"
     # A containerd of its own: dockerd would otherwise use the machine's, where one runs.
-    (folder / "containerd.toml").write_text(
-        f'version = 2\nroot = "{folder}/containerd"\nstate = "{folder}/containerd-run"\n'
-    )
+    (folder / "containerd.toml").write_text(_CONTAINERD_TOML.format(folder=folder))
     containerd = ["containerd", "--config", f"{folder}/containerd.toml", "--address", str(containerd_socket)]
     dockerd = [
         *("dockerd", "--config-file", f"{folder}/daemon.json", "--containerd", str(containerd_socket)),

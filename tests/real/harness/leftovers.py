@@ -24,10 +24,23 @@ _WATCHED = (
     *("/etc/docker", "/etc/containers", "/etc/cni", "/etc/systemd/system", "/etc/udev/rules.d", "/usr/local/nvidia"),
 )
 # Programs write these as they run; the folder above goes when it is empty.
+_BLOB_CACHE = "/var/lib/containers/cache/blob-info-cache-v1"
 _ENGINES_LEAVE = (
-    *("/etc/docker/key.json", "/etc/docker", "/opt/containerd/bin", "/opt/containerd/lib", "/opt/containerd"),
-    *("/run/containerd/s", "/run/containerd", "/run/docker/plugins", "/run/docker", "/run/nri", "/run/runc"),
-    *("/var/lib/containers/cache/blob-info-cache-v1.boltdb", "/var/lib/containers/cache", "/var/lib/containers"),
+    *(
+        "/etc/docker/key.json",
+        "/etc/docker",
+        "/run/containerd/s",
+        "/run/containerd",
+        "/run/docker/plugins",
+        "/run/docker",
+    ),
+    *(
+        "/run/runc",
+        f"{_BLOB_CACHE}.boltdb",
+        f"{_BLOB_CACHE}.sqlite",
+        "/var/lib/containers/cache",
+        "/var/lib/containers",
+    ),
 )
 _ENGINE_CGROUPS = ("docker", "libpod_parent/conmon", "libpod_parent")
 
@@ -126,12 +139,11 @@ def _tree(top: str) -> Iterator[str]:
 
 
 def _hierarchies() -> list[Path]:
-    """Roots of the cgroup hierarchies: one, or one for each controller."""
+    """Roots of the cgroup hierarchies: one, or one for each controller and one beside them."""
     root = Path("/sys/fs/cgroup")
-    return [
-        root,
-        *(path for path in root.iterdir() if path.is_dir() and not path.is_symlink() and (path / "tasks").exists()),
-    ]
+    if (root / "cgroup.procs").exists():
+        return [root]
+    return [path for path in root.iterdir() if not path.is_symlink() and (path / "cgroup.procs").exists()]
 
 
 def _cgroups() -> Iterator[Path]:

@@ -1,0 +1,63 @@
+"""What docker and podman have in common: the questions asked of them, and the values that decisions are made of."""
+
+from typing import NamedTuple, Protocol
+
+from gpudock.engine.flags import Arguments
+from gpudock.facts.engine import Engine
+from gpudock.plan.request import Request
+from gpudock.proc import Result
+
+KIND = "nvidia.com/gpu"
+
+
+class Answer(NamedTuple):
+    """What an engine says of itself. `devices`: CDI names that it has found, when it tells."""
+
+    facts: Engine
+    devices: tuple[str, ...] = ()
+
+
+class Client(Protocol):
+    """The command line program of an engine, told which engine to reach."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """How every command begins: ("docker", "--context", "lab")."""
+
+    @property
+    def question(self) -> tuple[str, ...]:
+        """The one quick command that tells what the engine can do."""
+
+    def understand(self, result: Result) -> Answer: ...
+
+    def looking_in(self, folder: str, facts: Engine) -> "Client | None":
+        """The same client, made to look for CDI specifications in this folder; None when it cannot be told."""
+
+    def unusable(self, problem: str) -> Exception:
+        """The error for an engine that does not answer, with the way out."""
+
+    def without_mechanism(self, facts: Engine) -> Exception:
+        """The error for an engine that has no way to give a container a GPU."""
+
+
+class Wish(NamedTuple):
+    """What the user wants, as far as the command line tells."""
+
+    verb: str  # "run" or "create"
+    arguments: Arguments
+    request: Request
+    environment: dict[str, str | None]  # set by -e and --env-file; None takes a variable away
+
+
+class Mechanism(NamedTuple):
+    """How a container gets its GPUs: by CDI device names, or by an OCI runtime that reads variables."""
+
+    runtime: str | None = None  # None: CDI
+
+
+class Decision(NamedTuple):
+    argv: tuple[str, ...]
+    notes: tuple[str, ...]  # said on standard error before the engine starts

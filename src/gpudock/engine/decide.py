@@ -1,0 +1,107 @@
+"""Facts and wishes in, the engine's command line or an error out. Pure."""
+
+from collections.abc import Iterator
+
+from gpudock.engine import advice
+from gpudock.engine.base import KIND, Client, Decision, Mechanism, Wish
+from gpudock.engine.image import Image
+from gpudock.engine.offer import Chosen, Offer
+from gpudock.errors import UsageError
+from gpudock.facts.engine import Engine
+from gpudock.plan import environment, requirement
+from gpudock.plan.quote import quote
+from gpudock.plan.request import VISIBLE_DEVICES
+
+RUNTIMES = ("gpudock", "nvidia")  # best first
+
+
+def plain(client: Client, verb: str, flags: tuple[str, ...], rest: tuple[str, ...]) -> tuple[str, ...]:
+    """The engine's command line, with what gpudock adds between its flags and the image."""
+    return (*client.words, verb, *flags, *rest)
+
+
+def mechanism(client: Client, facts: Engine, wish: Wish) -> Mechanism:
+    """The best way to give a container GPUs that this engine has. Raises EngineError and UsageError."""
+    if facts.cdi is True:
+        _no_other_devices(wish)
+        return Mechanism()
+    runtime = next((name for name in RUNTIMES if name in facts.runtimes), None)
+    if runtime is None:
+        raise client.without_mechanism(facts)
+    asked = wish.arguments.last("runtime")
+    if asked in RUNTIMES and asked in facts.runtimes:
+        runtime = asked
+    elif asked is not None:
+        raise UsageError(
+            f"--runtime {quote(asked)} cannot be combined with --gpus here.",
+            why=f"this {client.name} gives containers GPUs by its runtime {runtime}, and a container has one runtime",
+            mend="leave --runtime out, or use an engine with CDI (docker 25 or newer, podman 4.1 or newer)",
+        )
+    return Mechanism(runtime)
+
+
+def _no_other_devices(wish: Wish) -> None:
+    """Two drivers at one place in the container: the second mount would hide the first."""
+    given = [name for value in wish.arguments.values.get("device", ()) for name in value.split(",")]
+    twice = [name for name in given if name.startswith(KIND + "=")]
+    if twice:
+        raise UsageError(
+            "GPUs are asked for twice.",
+            why=f"by --gpus and by --device {quote(twice[0])}",
+            mend="leave one of the two out; --gpus takes the same names: --gpus device=" + twice[0].partition("=")[2],
+        )
+
+
+def decide(client: Client, facts: Engine, wish: Wish, image: Image | None, offer: Offer) -> Decision:
+    """What to start, and what to say before. `image`: None when it is not here. Raises GpudockError."""
+    chosen, wanted, way = choose(client, facts, wish, image, offer)
+    notes = tuple(_notes(wish, image, chosen, offer))
+    if way.runtime is None:
+        added = tuple(word for name in chosen.devices for word in ("--device", f"{KIND}={name}"))
+    else:
+        given = wish.arguments.last("runtime")
+        added = (
+            *(() if given else ("--runtime", way.runtime)),
+            *("-e", f"{VISIBLE_DEVICES}={','.join(chosen.visible)}"),
+            *("-e", f"{environment.CAPABILITIES}={','.join(wanted)}"),
+        )
+    arguments = wish.arguments
+    return Decision(plain(client, wish.verb, (*arguments.flags, *added), arguments.rest), notes)
+
+
+def choose(
+    client: Client, facts: Engine, wish: Wish, image: Image | None, offer: Offer
+) -> tuple[Chosen, tuple[str, ...], Mechanism]:
+    """The devices and capabilities, after the image's requirements were found to be met."""
+    way = mechanism(client, facts, wish)
+    variables = in_container(wish, image)
+    wanted = wish.request.capabilities or environment.driver_capabilities(variables)
+    chosen = offer.choose(wish.request, wanted, named=way.runtime is None)
+    requirement.check(requirement.from_environment(variables)[0], chosen.properties)
+    return chosen, wanted, way
+
+
+def in_container(wish: Wish, image: Image | None) -> dict[str, str]:
+    """The image's variables, as the command line changes them."""
+    variables: dict[str, str | None] = {**(image.environment if image else {}), **wish.environment}
+    return {name: value for name, value in variables.items() if value is not None}
+
+
+def _notes(wish: Wish, image: Image | None, chosen: Chosen, offer: Offer) -> Iterator[str]:
+    if offer.simulated:
+        yield "SIMULATED GPUs: programs find a driver, but nothing computes."
+    variables = in_container(wish, image)
+    requirements, notes = requirement.from_environment(variables)
+    yield from notes
+    if requirements and not chosen.known:
+        yield f"whether {', '.join(sorted(requirements))} of the image is met is unknown, as the driver's version is."
+    if image is None:
+        yield f"{quote(wish.arguments.image)} is not here, so what it requires of the driver was not looked at."
+    yield from chosen.notes
+    for warning in (
+        advice.cuda_version(image.labels if image else {}, chosen),
+        advice.cuda_visible(wish.environment.get(advice.CUDA_VISIBLE), chosen),
+        advice.privileged(wish.arguments.last("privileged"), chosen),
+    ):
+        if warning:
+            yield warning

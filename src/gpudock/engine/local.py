@@ -1,0 +1,131 @@
+"""What this machine offers: our own plan while it fits, else a specification of somebody else's that is valid."""
+
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from gpudock.cdi import store, validate
+from gpudock.engine.base import KIND
+from gpudock.engine.offer import PlanOffer
+from gpudock.errors import EngineError, HostError
+from gpudock.facts.engine import CdiSpecFile, Engine
+from gpudock.host import cdi_specs
+from gpudock.host.root import Root
+from gpudock.plan.document import Plan
+from gpudock.refresh.current import StaleError, current
+from gpudock.refresh.paths import Paths
+
+Refresh = Callable[[tuple[tuple[str, ...], ...]], object]  # given capability sets that it shall build too
+
+
+class Foreign(NamedTuple):
+    """Somebody else's specification that defines the GPUs."""
+
+    path: str
+    names: tuple[str, ...]
+
+
+def own_plan(places: tuple[Paths, ...], refresh: Refresh | None) -> tuple[Plan, Paths] | None:
+    """The plan in force and where it lies; None when somebody else's specification is in charge.
+
+    `places`: where our specification may be, best first. A plan that is missing or stale is made anew by `refresh`,
+    else StaleError is raised.
+    """
+    place = next((each for each in places if os.path.exists(each.spec)), places[0])
+    if os.path.exists(place.spec):
+        _alone(place.spec)
+    elif foreign(places[0]) is not None:
+        return None
+    try:
+        return current(place).plan, place
+    except StaleError:
+        if refresh is None:
+            _no_driver(place)
+            raise
+    refresh(())
+    return current(place).plan, place
+
+
+def _no_driver(place: Paths) -> None:
+    if not os.path.exists(place.spec) and not loaded_driver() and not os.path.exists("/dev/dxg"):
+        raise HostError(
+            "--gpus asks for a GPU, but this machine has no NVIDIA driver loaded.",
+            why="there is no /sys/module/nvidia",
+            mend="install or load the driver (sudo modprobe nvidia), then: sudo gpudock refresh",
+        )
+
+
+def renewed(place: Paths, refresh: Refresh, wanted: tuple[str, ...]) -> PlanOffer:
+    """Our plan, after a set of capabilities was added to it."""
+    refresh((wanted,))
+    return PlanOffer(current(place).plan)
+
+
+def _specs(folders: tuple[str, ...]) -> list[CdiSpecFile]:
+    found = cdi_specs.read(Root("/"), folders)
+    return [spec for spec in found if spec.kind == KIND and spec.plan is None]
+
+
+def _alone(spec: str) -> None:
+    """Two specifications of one folder that define the same device: engines then refuse the device."""
+    others = _specs((os.path.dirname(spec),))
+    if others:
+        raise HostError(
+            f"{spec} and {others[0].path} define the same devices.",
+            why="engines refuse a device that is defined twice",
+            mend="sudo gpudock refresh --adopt sets the other one aside; --undo gives it back",
+        )
+
+
+def foreign(place: Paths) -> Foreign | None:
+    """The specification of somebody else's that engines would use: a later folder wins over an earlier one."""
+    specs = _specs((*(folder for folder in store.FOLDERS if folder != place.cdi), place.cdi))
+    return Foreign(specs[-1].path, specs[-1].devices) if specs else None
+
+
+def check(found: Foreign, driver: str) -> None:
+    """Raises HostError when the specification no longer fits this machine."""
+    document = store.load(found.path)
+    _forgive_hooks(document)
+    machine = store.machine(found.path, driver=driver or None)._replace(readable=True, others={})
+    problems = validate.problems(document, machine)
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise HostError(
+            f"{found.path} does not fit this machine.",
+            why=problems[0] + more,
+            mend=f"make it anew (sudo nvidia-ctk cdi generate --output={found.path}), or let gpudock take over: "
+            "sudo gpudock refresh --adopt",
+        )
+
+
+def _forgive_hooks(document: dict[str, Any]) -> None:
+    """NVIDIA's older tools give hooks no environment. That is no reason to refuse what has always worked."""
+    devices = document.get("devices")
+    for part in (document, *(devices if isinstance(devices, list) else ())):
+        edits = part.get("containerEdits") if isinstance(part, dict) else None
+        hooks = edits.get("hooks") if isinstance(edits, dict) else None
+        for hook in hooks if isinstance(hooks, list) else ():
+            if isinstance(hook, dict):
+                hook.setdefault("env", ["PATH=/usr/bin"])
+
+
+def loaded_driver() -> str:
+    """Version of the kernel module, "" when none is loaded."""
+    return (Root("/sys").text("/module/nvidia/version", 64) or "").strip()
+
+
+def seen_by(facts: Engine, folder: str) -> bool:
+    """Whether the engine looks for specifications in this folder."""
+    real = os.path.realpath(folder)
+    return not facts.cdi_folders or any(os.path.realpath(each) == real for each in facts.cdi_folders)
+
+
+def unseen(facts: Engine, folder: str) -> EngineError:
+    read = ", ".join(facts.cdi_folders)
+    return EngineError(
+        f"This {facts.name} does not look for CDI specifications in {folder}.",
+        why=f"it reads {read}",
+        mend=f"make the specification there: GPUDOCK_CDI_DIR={facts.cdi_folders[-1]} gpudock refresh, "
+        "with the same variable for gpudock run",
+    )

@@ -1,0 +1,197 @@
+"""A stage for the hook: it installed as root would have it, a driver tree with plans, and bundles for runc and crun."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gpudock
+from gpudock.start import key
+from real.harness import archive
+from real.harness.commands import run
+
+Tree = Callable[[Path], None]
+PYTHON = "/usr/bin/python3"
+FLAGS = ("-I", "-S", "-E", "-B", "-X", "utf8")
+ENVIRONMENT = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"]
+SOURCES = Path(gpudock.__file__).parent
+MOUNT_POINT = "/usr/local/nvidia"
+LIBRARY = "libgpudocktest.so.1"
+LINKS = {
+    "/usr/bin/nvidia-smi": "bin/nvidia-smi",
+    "/etc/OpenCL/vendors/nvidia.icd": "share/nvidia.icd",
+    "/usr/share/vulkan/icd.d/nvidia_icd.json": "share/nvidia_icd.json",
+}
+
+
+def install(folder: Path) -> Path:
+    """The files that refresh installs, with compiled ones beside them; returns the hook's entry."""
+    package = folder / "gpudock"
+    package.mkdir(parents=True)
+    for name in ("__init__.py", "errors.py"):
+        shutil.copy(SOURCES / name, package / name)
+    for room in ("plan", "start"):
+        shutil.copytree(SOURCES / room, package / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(SOURCES / "start/entry_hook.py", folder / "hook.py")
+    run([PYTHON, "-m", "compileall", "-q", str(package)])
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return folder / "hook.py"
+
+
+def driver_tree(folder: Path) -> None:
+    """A library that answers, a program and configuration files: what a variant of the driver tree looks like."""
+    for part in ("bin", "lib64", "share"):
+        (folder / part).mkdir(parents=True)
+    source = folder.parent / "library.c"
+    source.write_text("int gpudock_test_answer(void) { return 42; }\n")
+    run(["cc", "-shared", "-fPIC", f"-Wl,-soname,{LIBRARY}", "-o", str(folder / "lib64" / LIBRARY), str(source)])
+    (folder / "bin/nvidia-smi").write_text("#!/bin/sh\necho simulated\n")
+    (folder / "bin/nvidia-smi").chmod(0o755)
+    for name in ("nvidia.icd", "nvidia_icd.json"):
+        (folder / "share" / name).write_text(name)
+
+
+def plan(tree: Path, **changes: Any) -> dict[str, Any]:
+    """A plan of this very machine with one variant; `changes` replace fields of it, or of its key."""
+    library = key.identity(str(tree / "lib64" / LIBRARY))
+    fields: dict[str, Any] = {"proc": "/proc", "sys": "/sys", "boot_id": key.read_boot_id(), "module": ""}
+    fields |= {"majors": {}, "gpus": {}, "mig_minors": {}, "files": [library]}
+    fields |= {name: changes.pop(name) for name in list(changes) if name in fields}
+    variant = {
+        "capabilities": ["compute", "utility"],
+        "folder": str(tree),
+        "drm": False,
+        "nodes": [],
+        "mounts": [{"host": str(tree), "container": MOUNT_POINT, "options": ["ro", "rbind"]}],
+        "libraries": [{"flags": 0x0303, "soname": LIBRARY, "path": f"{MOUNT_POINT}/lib64/{LIBRARY}"}],
+        "links": [{"path": path, "target": f"{MOUNT_POINT}/{target}"} for path, target in LINKS.items()],
+    }
+    whole = {"format": 1, "driver": "550.1", "cuda": "12.4", "simulated": True, "wsl": False, "key": fields, "gpus": []}
+    whole |= {"variants": {"compute.utility": variant}, "extras": {}, "library_links": False}
+    return whole | changes
+
+
+# crun wants one version of control groups, and this machine may have both: it gets a view of its own, and uses none.
+_ONE_VERSION = 'mount -t cgroup2 none /sys/fs/cgroup && exec crun --cgroup-manager=disabled "$@"'
+RUNTIMES = {
+    "runc": ["runc"],
+    "crun": ["unshare", "--mount", "--propagation", "private", "sh", "-c", _ONE_VERSION, "crun"],
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    folder: Path  # of the session, below /tmp or the like
+    hook: Path
+    tree: Path
+
+    def write_plan(self, name: str = "plan", **changes: Any) -> Path:
+        path = self.folder / "plans" / f"{name}.json"
+        path.parent.mkdir(mode=0o755, exist_ok=True)
+        path.write_text(json.dumps(plan(self.tree, **changes)))
+        path.chmod(0o644)
+        return path
+
+    def command(self, plan_file: Path) -> dict[str, Any]:
+        """The hook as a CDI specification gives it to the runtime."""
+        args = ["python3", *FLAGS, str(self.hook), "--plan", str(plan_file)]
+        return {"path": PYTHON, "args": args, "env": ENVIRONMENT, "timeout": 30}
+
+    def start(
+        self,
+        runtime: str,
+        bundle: Path,
+        command: Sequence[str] = ("/bin/true",),
+        *,
+        mounts: Sequence[tuple[Path, str]] = (),
+        env: Sequence[str] = (),
+        plan_file: Path | None = None,
+        tree: bool = True,
+        **changes: Any,
+    ) -> Outcome:
+        """Run `command` in the bundle's rootfs with the driver tree mounted and the hook in place."""
+        plan_file = plan_file or self.write_plan()
+        config = configuration(command, [*([(self.tree, MOUNT_POINT)] if tree else []), *mounts], env)
+        config["hooks"] = {"createContainer": [self.command(plan_file)]}
+        config |= changes
+        (bundle / "config.json").write_text(json.dumps(config))
+        name = f"gpudock-{hashlib.sha256(os.fsencode(bundle)).hexdigest()[:12]}"
+        argv = [
+            *RUNTIMES[runtime],
+            "--root",
+            str(self.folder / f"state-{runtime}"),
+            "run",
+            "--bundle",
+            str(bundle),
+            name,
+        ]
+        done = subprocess.run(
+            argv, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=60
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def call(
+        self, state: bytes, plan_file: Path | None = None, *, env: Mapping[str, str] | None = None, **options: Any
+    ) -> Outcome:
+        """The hook alone, as the runtime starts it, with `state` on its standard input."""
+        command = self.command(plan_file or self.write_plan())
+        environment = dict(entry.split("=", 1) for entry in command["env"]) if env is None else env
+        argv = [command["path"], *command["args"][1:]]
+        done = subprocess.run(
+            argv, input=state, check=False, capture_output=True, env=environment, timeout=30, **options
+        )
+        return Outcome(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+def configuration(command: Sequence[str], mounts: Sequence[tuple[Path, str]], env: Sequence[str]) -> dict[str, Any]:
+    binds = [
+        {"destination": place, "type": "bind", "source": str(source), "options": ["rbind", "rprivate", "rw"]}
+        for source, place in mounts
+    ]
+    return {
+        "ociVersion": "1.0.2",
+        "process": {
+            "user": {"uid": 0, "gid": 0},
+            "args": list(command),
+            "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", *env],
+            "cwd": "/",
+        },
+        "root": {"path": "rootfs"},
+        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}, *binds],
+        "annotations": {"run.oci.hooks.stderr": "/dev/stderr"},  # crun: else what a hook says is lost
+        "linux": {"namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "network")]},
+    }
+
+
+def busybox_rootfs(tree: Path) -> None:
+    """The smallest image: one static program."""
+    for folder in ("bin", "etc", "proc", "usr/bin", "usr/local/nvidia"):
+        (tree / folder).mkdir(parents=True)
+    shutil.copy(archive.installed("busybox"), tree / "bin/busybox")
+    for applet in ("true", "sh", "cat", "ls", "id", "readlink"):
+        (tree / "bin" / applet).symlink_to("busybox")
+
+
+def digest(folder: Path) -> str:
+    """Of every name, type, mode, link and content below a folder: equal when nothing in it was touched."""
+    lines = []
+    for path in sorted(folder.rglob("*")):
+        found = path.lstat()
+        content = os.readlink(path) if path.is_symlink() else ""
+        if path.is_file() and not path.is_symlink():
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+        lines.append(f"{path} {found.st_mode:o} {found.st_uid}:{found.st_gid} {found.st_mtime_ns} {content}")
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
