@@ -1,4 +1,4 @@
-"""Makes what tests/real keeps in .cache, all at once: test images, a Docker with CDI. What is there already stays."""
+"""Makes what tests/real keeps in .cache, all at once: images, Docker with CDI, drivers. What is there already stays."""
 
 import sys
 import time
@@ -9,13 +9,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from real.harness import docker_tree, engines, images
+from real.harness import archive, docker_tree, drivers, engines, images
 from real.harness.commands import CommandFailed
 
 
-def assets() -> dict[str, Callable[[], Path]]:
+def assets() -> dict[str, Callable[[], object]]:
     """By name, slowest first."""
-    made: dict[str, Callable[[], Path]] = {"image debian": partial(images.tar, "debian")}
+    made: dict[str, Callable[[], object]] = {}
+    if archive.distribution() == "debian":  # the archive that has NVIDIA's packages of all branches
+        made["drivers"] = drivers.fetch
+    made["image debian"] = partial(images.tar, "debian")
     if not engines.host_docker_has_cdi():
         made["docker with CDI"] = docker_tree.programs
     return made | {f"image {name}": partial(images.tar, name) for name in images.NAMES if name != "debian"}
@@ -25,7 +28,7 @@ def main() -> int:
     start = time.monotonic()
     failed = 0
     with ThreadPoolExecutor(max_workers=4) as pool:
-        running: dict[Future[Path], str] = {pool.submit(make): name for name, make in assets().items()}
+        running: dict[Future[object], str] = {pool.submit(make): name for name, make in assets().items()}
         for done in as_completed(running):
             seconds = time.monotonic() - start
             try:

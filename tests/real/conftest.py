@@ -2,34 +2,38 @@
 
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from real.harness import engines, leftovers, mounts
+from real.harness import engines, leftovers
 from real.harness.engines import Engine
 
 
 @pytest.fixture(scope="session", autouse=True)
-def session_root() -> Iterator[Path]:
+def session_root(request: pytest.FixtureRequest) -> Iterator[Path]:
     """The session's private folder. After everything else of the session it sees to it that the machine is as it was."""
     if os.geteuid() != 0:
         pytest.fail("the tests in tests/real start container engines and mount: run them as root")
     with ExitStack() as stack:
         # Folders such as /run/gpudock and /var/run/cdi are one for the machine: one session at a time.
-        lock = stack.enter_context(open("/tmp/gpudock-real.lock", "w"))
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock = stack.enter_context(open("/tmp/gpudock-tests.lock", "w"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            request.config.get_terminal_writer().line(
+                "waiting for another session of tests/real on this machine to end"
+            )
+            fcntl.flock(lock, fcntl.LOCK_EX)
         folder = leftovers.session_folder()
         traces = leftovers.EngineTraces()
         before = leftovers.Machine.snapshot(folder)
         yield folder
         traces.remove()
         left = leftovers.settled_differences(before, folder)
-        if not mounts.below(folder):
-            shutil.rmtree(folder)
+        leftovers.clear(folder)
         assert not left, "the tests left the machine changed:\n" + "\n".join(left)
 
 

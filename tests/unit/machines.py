@@ -83,12 +83,12 @@ class DriverRoot:
         with open(self.place("/etc/ld.so.cache"), "wb") as file:
             file.write(ldcache.build(entries))
 
-    def read(self, loaded: str | None = VERSION, **changes: str) -> DriverFiles | Missing:
+    def read(self, loaded: str | None = VERSION, kernel: str = "") -> DriverFiles | Missing:
         root = Root(self.folder)
-        return driver_files.read(root, loaded=loaded, run=root, **{"architecture": "x86_64", **changes})  # type: ignore[arg-type]
+        return driver_files.read(root, loaded=loaded, architecture="x86_64", run=root, kernel_release=kernel)
 
-    def files(self, loaded: str | None = VERSION) -> DriverFiles:
-        found = self.read(loaded)
+    def files(self, loaded: str | None = VERSION, kernel: str = "") -> DriverFiles:
+        found = self.read(loaded, kernel)
         assert not isinstance(found, Missing), found.reason
         return found
 

@@ -1,12 +1,14 @@
 """What a user should know before a container starts, though nothing forbids it."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from gpudock.engine.offer import Chosen
-from gpudock.facts.gpu import Gpu, GpuProcess
 from gpudock.plan.quote import quote
 from gpudock.plan.requirement import cuda_label
+
+if TYPE_CHECKING:
+    from gpudock.engine.offer import Chosen
+    from gpudock.facts.gpu import Gpu, GpuProcess
 
 CUDA_VISIBLE = "CUDA_VISIBLE_DEVICES"
 CUDA_LABEL = "com.nvidia.cuda.version"
@@ -23,7 +25,7 @@ class Owner(NamedTuple):
     program: str
 
 
-def cuda_visible(value: str | None, chosen: Chosen) -> str | None:
+def cuda_visible(value: str | None, chosen: "Chosen") -> str | None:
     """A warning when CUDA_VISIBLE_DEVICES names GPUs that the container does not have: it numbers its own from 0."""
     names = [name.strip() for name in (value or "").split(",")]
     outside = [name for name in names if name.isdecimal() and 0 <= chosen.number <= int(name)]
@@ -43,12 +45,12 @@ def cuda_visible(value: str | None, chosen: Chosen) -> str | None:
     )
 
 
-def cuda_version(labels: dict[str, str], chosen: Chosen) -> str | None:
+def cuda_version(labels: dict[str, str], chosen: "Chosen") -> str | None:
     label = labels.get(CUDA_LABEL)
     return cuda_label(label, chosen.properties.cuda) if label and chosen.properties.cuda else None
 
 
-def privileged(value: str | None, chosen: Chosen) -> str | None:
+def privileged(value: str | None, chosen: "Chosen") -> str | None:
     if value is None or chosen.everything or not _true(value):
         return None
     return "--privileged gives the container every device of the machine, so also the GPUs that were not asked for."
@@ -58,7 +60,7 @@ def _true(value: str) -> bool:
     return value in {"1", "t", "T", "TRUE", "true", "True"}
 
 
-def busy(gpus: Iterable[Gpu], chosen: Chosen, owner: Callable[[int], Owner | None], *, uid: int) -> Iterator[str]:
+def busy(gpus: "Iterable[Gpu]", chosen: "Chosen", owner: Callable[[int], Owner | None], *, uid: int) -> Iterator[str]:
     """A warning for each chosen GPU on which somebody else computes. To root, everybody is somebody else."""
     for gpu in gpus:
         for name, processes in _used(gpu, chosen.uuids):
@@ -73,7 +75,7 @@ def busy(gpus: Iterable[Gpu], chosen: Chosen, owner: Callable[[int], Owner | Non
                 yield f"GPU {name} is in use by {plural} {', '.join(others[:_SHOWN])}{more}."
 
 
-def _used(gpu: Gpu, uuids: tuple[str, ...]) -> Iterator[tuple[str, list[GpuProcess]]]:
+def _used(gpu: "Gpu", uuids: tuple[str, ...]) -> "Iterator[tuple[str, list[GpuProcess]]]":
     """The processes on those of a GPU's parts that were chosen, by the part's name."""
     processes = gpu.processes if isinstance(gpu.processes, tuple) else ()
     if gpu.uuid in uuids:

@@ -1,11 +1,15 @@
 """What docker and podman have in common: the questions asked of them, and the values that decisions are made of."""
 
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from gpudock.engine.flags import Arguments
-from gpudock.facts.engine import Engine
-from gpudock.plan.request import Request
-from gpudock.proc import Result
+if TYPE_CHECKING:  # start-up time: the engine is asked before these are needed
+    from gpudock.engine.endpoint import Endpoint
+    from gpudock.engine.flags import Arguments
+    from gpudock.engine.offer import Chosen
+    from gpudock.errors import EngineError
+    from gpudock.facts.engine import Engine
+    from gpudock.plan.request import Request
+    from gpudock.proc import Result
 
 KIND = "nvidia.com/gpu"
 
@@ -13,7 +17,7 @@ KIND = "nvidia.com/gpu"
 class Answer(NamedTuple):
     """What an engine says of itself. `devices`: CDI names that it has found, when it tells."""
 
-    facts: Engine
+    facts: "Engine"
     devices: tuple[str, ...] = ()
 
 
@@ -24,6 +28,9 @@ class Client(Protocol):
     def name(self) -> str: ...
 
     @property
+    def endpoint(self) -> "Endpoint": ...
+
+    @property
     def words(self) -> tuple[str, ...]:
         """How every command begins: ("docker", "--context", "lab")."""
 
@@ -31,15 +38,15 @@ class Client(Protocol):
     def question(self) -> tuple[str, ...]:
         """The one quick command that tells what the engine can do."""
 
-    def understand(self, result: Result) -> Answer: ...
+    def understand(self, result: "Result") -> Answer: ...
 
-    def looking_in(self, folder: str, facts: Engine) -> "Client | None":
+    def looking_in(self, folder: str, facts: "Engine") -> "Client | None":
         """The same client, made to look for CDI specifications in this folder; None when it cannot be told."""
 
-    def unusable(self, problem: str) -> Exception:
+    def unusable(self, problem: str) -> "EngineError":
         """The error for an engine that does not answer, with the way out."""
 
-    def without_mechanism(self, facts: Engine) -> Exception:
+    def without_mechanism(self, facts: "Engine") -> "EngineError":
         """The error for an engine that has no way to give a container a GPU."""
 
 
@@ -47,8 +54,8 @@ class Wish(NamedTuple):
     """What the user wants, as far as the command line tells."""
 
     verb: str  # "run" or "create"
-    arguments: Arguments
-    request: Request
+    arguments: "Arguments"
+    request: "Request"
     environment: dict[str, str | None]  # set by -e and --env-file; None takes a variable away
 
 
@@ -60,4 +67,10 @@ class Mechanism(NamedTuple):
 
 class Decision(NamedTuple):
     argv: tuple[str, ...]
+    chosen: "Chosen"
     notes: tuple[str, ...]  # said on standard error before the engine starts
+
+
+def plain(client: Client, verb: str, flags: tuple[str, ...], rest: tuple[str, ...]) -> tuple[str, ...]:
+    """The engine's command line: what gpudock adds stands between the user's flags and the image."""
+    return (*client.words, verb, *flags, *rest)

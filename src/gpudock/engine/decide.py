@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from gpudock.engine import advice
-from gpudock.engine.base import KIND, Client, Decision, Mechanism, Wish
+from gpudock.engine.base import KIND, Client, Decision, Mechanism, Wish, plain
 from gpudock.engine.image import Image
 from gpudock.engine.offer import Chosen, Offer
 from gpudock.errors import UsageError
@@ -13,11 +13,6 @@ from gpudock.plan.quote import quote
 from gpudock.plan.request import VISIBLE_DEVICES
 
 RUNTIMES = ("gpudock", "nvidia")  # best first
-
-
-def plain(client: Client, verb: str, flags: tuple[str, ...], rest: tuple[str, ...]) -> tuple[str, ...]:
-    """The engine's command line, with what gpudock adds between its flags and the image."""
-    return (*client.words, verb, *flags, *rest)
 
 
 def mechanism(client: Client, facts: Engine, wish: Wish) -> Mechanism:
@@ -54,31 +49,27 @@ def _no_other_devices(wish: Wish) -> None:
 
 def decide(client: Client, facts: Engine, wish: Wish, image: Image | None, offer: Offer) -> Decision:
     """What to start, and what to say before. `image`: None when it is not here. Raises GpudockError."""
-    chosen, wanted, way = choose(client, facts, wish, image, offer)
-    notes = tuple(_notes(wish, image, chosen, offer))
-    if way.runtime is None:
-        added = tuple(word for name in chosen.devices for word in ("--device", f"{KIND}={name}"))
-    else:
-        given = wish.arguments.last("runtime")
-        added = (
-            *(() if given else ("--runtime", way.runtime)),
-            *("-e", f"{VISIBLE_DEVICES}={','.join(chosen.visible)}"),
-            *("-e", f"{environment.CAPABILITIES}={','.join(wanted)}"),
-        )
-    arguments = wish.arguments
-    return Decision(plain(client, wish.verb, (*arguments.flags, *added), arguments.rest), notes)
-
-
-def choose(
-    client: Client, facts: Engine, wish: Wish, image: Image | None, offer: Offer
-) -> tuple[Chosen, tuple[str, ...], Mechanism]:
-    """The devices and capabilities, after the image's requirements were found to be met."""
     way = mechanism(client, facts, wish)
     variables = in_container(wish, image)
     wanted = wish.request.capabilities or environment.driver_capabilities(variables)
     chosen = offer.choose(wish.request, wanted, named=way.runtime is None)
     requirement.check(requirement.from_environment(variables)[0], chosen.properties)
-    return chosen, wanted, way
+    arguments = wish.arguments
+    flags = (*arguments.flags, *_added(way, wish, chosen, wanted))
+    notes = tuple(_notes(wish, image, chosen, offer))
+    return Decision(plain(client, wish.verb, flags, arguments.rest), chosen, notes)
+
+
+def _added(way: Mechanism, wish: Wish, chosen: Chosen, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """The words that ask this mechanism for the devices. They come last, so that they win over the user's own -e."""
+    if way.runtime is None:
+        return tuple(word for name in chosen.devices for word in ("--device", f"{KIND}={name}"))
+    given = wish.arguments.last("runtime")
+    return (
+        *(() if given else ("--runtime", way.runtime)),
+        *("-e", f"{VISIBLE_DEVICES}={','.join(chosen.visible)}"),
+        *("-e", f"{environment.CAPABILITIES}={','.join(wanted)}"),
+    )
 
 
 def in_container(wish: Wish, image: Image | None) -> dict[str, str]:

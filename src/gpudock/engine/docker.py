@@ -1,20 +1,17 @@
 """Docker: CDI since 25 where it is switched on, else a configured runtime."""
 
-import json
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gpudock.engine.base import Answer
 from gpudock.engine.endpoint import Endpoint
 from gpudock.errors import EngineError
-from gpudock.facts.base import Missing
-from gpudock.facts.engine import Engine
-from gpudock.host import engine_docker
-from gpudock.host.root import Root
-from gpudock.host.surroundings import Surroundings
 from gpudock.plan.quote import quote
-from gpudock.proc import Result
+
+if TYPE_CHECKING:
+    from gpudock.facts.engine import Engine
+    from gpudock.proc import Result
 
 
 class Docker(NamedTuple):
@@ -36,27 +33,22 @@ class Docker(NamedTuple):
     def question(self) -> tuple[str, ...]:
         return (*self.words, "info", "--format", "{{json .}}")
 
-    def understand(self, result: Result) -> Answer:
-        # The address is known already, so the reader of host facts need not ask for it, and reads this one answer.
-        environment = {**self.environment, "DOCKER_HOST": self.endpoint.address}
-        around = Surroundings(Root("/"), Root("/proc"), environment, self.rootless)
-        facts = engine_docker.read(lambda _: result, around, self.program)
-        if facts is None:
+    def understand(self, result: "Result") -> Answer:
+        from gpudock.engine import docker_info  # noqa: PLC0415  start-up time: imported while docker is working
+
+        answer = docker_info.read(result, self)
+        if answer is None:
             raise EngineError(
                 "The docker command of this machine is podman's imitation.",
                 why="it lacks what docker tells of GPUs",
                 mend="add --engine podman",
             )
-        told = {} if facts.problem else _told(result.out)
-        kernel = told.get("KernelVersion")
-        if isinstance(kernel, str) and kernel != self.kernel:  # a virtual machine, or the other end of a tunnel
-            facts = _elsewhere(facts)
-        return Answer(facts, _devices(told.get("DiscoveredDevices")))
+        return answer
 
-    def looking_in(self, folder: str, facts: Engine) -> None:
+    def looking_in(self, folder: str, facts: "Engine") -> None:
         """Only the daemon's configuration says where docker looks."""
 
-    def unusable(self, problem: str) -> Exception:
+    def unusable(self, problem: str) -> EngineError:
         path = self.endpoint.socket
         if path is None:
             return EngineError(
@@ -73,9 +65,9 @@ class Docker(NamedTuple):
         user = "" if path == "/var/run/docker.sock" else " (rootless: systemctl --user start docker)"
         return EngineError("Docker is not running.", why=problem, mend=f"sudo systemctl start docker{user}")
 
-    def without_mechanism(self, facts: Engine) -> Exception:
-        version = "of unknown version" if isinstance(facts.version, Missing) else facts.version
-        if _major(facts.version) >= 25:
+    def without_mechanism(self, facts: "Engine") -> EngineError:
+        version = facts.version if isinstance(facts.version, str) else "of unknown version"
+        if _major(version) >= 25:
             return EngineError(
                 f"Docker {version} has CDI switched off.",
                 why="docker info names no CDISpecDirs, and no runtime gpudock or nvidia is configured",
@@ -89,22 +81,6 @@ class Docker(NamedTuple):
         )
 
 
-def _told(text: str) -> dict[str, object]:
-    value = json.loads(text)
-    return value if isinstance(value, dict) else {}
-
-
-def _devices(told: object) -> tuple[str, ...]:
-    """Since docker 28.2: [{"Source": "cdi", "ID": "nvidia.com/gpu=0"}]."""
-    entries = told if isinstance(told, list) else []
-    return tuple(str(entry["ID"]) for entry in entries if isinstance(entry, dict) and "ID" in entry)
-
-
-def _elsewhere(facts: Engine) -> Engine:
-    values = {name: getattr(facts, name) for name in facts.__struct_fields__}
-    return Engine(**{**values, "remote": True})
-
-
-def _major(version: str | Missing) -> int:
-    text = "" if isinstance(version, Missing) else version.partition(".")[0]
+def _major(version: str) -> int:
+    text = version.partition(".")[0]
     return int(text) if text.isdecimal() else 0

@@ -139,8 +139,12 @@ def _no_value(flag: str) -> UsageError:
 
 
 def _no_image(verb: str, words: tuple[str, ...]) -> UsageError:
-    why = f"{quote(words[-1])} was read as the value of the flag before it" if len(words) > 1 else ""
-    return UsageError(f"gpudock {verb} needs an image.", why=why, mend=f"gpudock {verb} --gpus all IMAGE [COMMAND...]")
+    swallowed = len(words) > 1 and not words[-1].startswith("-")
+    return UsageError(
+        "No image was given.",
+        why=f"{quote(words[-1])} was read as the value of {quote(words[-2])}" if swallowed else "",
+        mend=f"gpudock {verb} --gpus all IMAGE [COMMAND...]",
+    )
 
 
 def environment(arguments: Arguments, files: dict[str, str], caller: dict[str, str]) -> dict[str, str | None]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import NamedTuple
 
+from gpudock.engine.asked import about
 from gpudock.engine.base import Client
 from gpudock.engine.flags import Arguments
 from gpudock.errors import EngineError
@@ -27,10 +28,6 @@ class PullFailed(Exception):  # noqa: N818  it carries the engine's own exit cod
     def __init__(self, code: int) -> None:
         super().__init__(f"exit code {code}")
         self.code = code
-
-
-def question(client: Client, image: str) -> tuple[str, ...]:
-    return (*client.words, "image", "inspect", "--format", "{{json .Config}}", "--", image)
 
 
 def understand(client: Client, image: str, result: Result) -> Image | None:
@@ -73,7 +70,7 @@ def ready(
     ask: Callable[[tuple[str, ...]], Result],
     pull: Callable[[tuple[str, ...]], int],
 ) -> Image | None:
-    """The image, fetched when it has to be; `first` answers `question`. None: not there, by --pull never.
+    """The image, fetched when it has to be; `first` answers `about`. None: not there, by --pull never.
 
     Raises PullFailed and EngineError.
     """
@@ -82,5 +79,5 @@ def ready(
         code = pull(pull_command(client, arguments))
         if code:
             raise PullFailed(code)
-        image = understand(client, arguments.image, ask(question(client, arguments.image)))
+        image = understand(client, arguments.image, ask(about(client, arguments.image)))
     return image

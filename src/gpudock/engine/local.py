@@ -2,19 +2,20 @@
 
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gpudock.cdi import store, validate
 from gpudock.engine.base import KIND
 from gpudock.engine.offer import PlanOffer
 from gpudock.errors import EngineError, HostError
-from gpudock.facts.engine import CdiSpecFile, Engine
-from gpudock.host import cdi_specs
 from gpudock.host.root import Root
 from gpudock.plan.document import Plan
 from gpudock.refresh.current import StaleError, current
 from gpudock.refresh.paths import Paths
 
+if TYPE_CHECKING:
+    from gpudock.facts.engine import CdiSpecFile, Engine
+
+FOLDERS = ("/etc/cdi", "/var/run/cdi")  # where engines look; a device in the later one wins
 Refresh = Callable[[tuple[tuple[str, ...], ...]], object]  # given capability sets that it shall build too
 
 
@@ -61,14 +62,26 @@ def renewed(place: Paths, refresh: Refresh, wanted: tuple[str, ...]) -> PlanOffe
     return PlanOffer(current(place).plan)
 
 
-def _specs(folders: tuple[str, ...]) -> list[CdiSpecFile]:
+def _specs(folders: tuple[str, ...], own: str) -> "list[CdiSpecFile]":
+    """Specifications of the GPUs that are not ours."""
+    if not any(name.endswith((".json", ".yaml")) for folder in folders for name in _names(folder) if name != own):
+        return []
+    from gpudock.host import cdi_specs  # noqa: PLC0415  start-up time: most often there is none
+
     found = cdi_specs.read(Root("/"), folders)
     return [spec for spec in found if spec.kind == KIND and spec.plan is None]
 
 
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
 def _alone(spec: str) -> None:
     """Two specifications of one folder that define the same device: engines then refuse the device."""
-    others = _specs((os.path.dirname(spec),))
+    others = _specs((os.path.dirname(spec),), os.path.basename(spec))
     if others:
         raise HostError(
             f"{spec} and {others[0].path} define the same devices.",
@@ -79,12 +92,15 @@ def _alone(spec: str) -> None:
 
 def foreign(place: Paths) -> Foreign | None:
     """The specification of somebody else's that engines would use: a later folder wins over an earlier one."""
-    specs = _specs((*(folder for folder in store.FOLDERS if folder != place.cdi), place.cdi))
+    folders = (*(folder for folder in FOLDERS if folder != place.cdi), place.cdi)
+    specs = _specs(folders, os.path.basename(place.spec))
     return Foreign(specs[-1].path, specs[-1].devices) if specs else None
 
 
 def check(found: Foreign, driver: str) -> None:
     """Raises HostError when the specification no longer fits this machine."""
+    from gpudock.cdi import store, validate  # noqa: PLC0415  start-up time: only for somebody else's specification
+
     document = store.load(found.path)
     _forgive_hooks(document)
     machine = store.machine(found.path, driver=driver or None)._replace(readable=True, others={})
@@ -115,13 +131,13 @@ def loaded_driver() -> str:
     return (Root("/sys").text("/module/nvidia/version", 64) or "").strip()
 
 
-def seen_by(facts: Engine, folder: str) -> bool:
+def seen_by(facts: "Engine", folder: str) -> bool:
     """Whether the engine looks for specifications in this folder."""
     real = os.path.realpath(folder)
     return not facts.cdi_folders or any(os.path.realpath(each) == real for each in facts.cdi_folders)
 
 
-def unseen(facts: Engine, folder: str) -> EngineError:
+def unseen(facts: "Engine", folder: str) -> EngineError:
     read = ", ".join(facts.cdi_folders)
     return EngineError(
         f"This {facts.name} does not look for CDI specifications in {folder}.",

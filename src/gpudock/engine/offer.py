@@ -5,17 +5,19 @@ and facts about the GPUs at best.
 """
 
 from collections.abc import Collection
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gpudock.cdi.project import device_name
 from gpudock.errors import HostError, RefusedError
-from gpudock.facts.gpu import Gpu
 from gpudock.plan import capabilities, device_id
-from gpudock.plan.document import Plan
 from gpudock.plan.quote import quote
 from gpudock.plan.request import ALL, Request
 from gpudock.plan.requirement import Properties, properties_of
 from gpudock.plan.select import select
+
+if TYPE_CHECKING:
+    from gpudock.facts.gpu import Gpu
+    from gpudock.plan.document import Plan
 
 _SHOWN = 16  # names in a message
 
@@ -52,7 +54,7 @@ class Offer(Protocol):
 class PlanOffer(NamedTuple):
     """Our own specification, and the plan that it was made from."""
 
-    plan: Plan
+    plan: "Plan"
 
     @property
     def simulated(self) -> bool:
@@ -83,7 +85,7 @@ class NamesOffer(NamedTuple):
     source: str
     driver: str = ""
     cuda: str = ""
-    gpus: tuple[Gpu, ...] = ()
+    gpus: "tuple[Gpu, ...]" = ()
     simulated: bool = False
 
     def choose(self, request: Request, wanted: tuple[str, ...], *, named: bool) -> Chosen:
@@ -154,7 +156,7 @@ class NamesOffer(NamedTuple):
         asked = ",".join(request.capabilities)
         return chosen, (f"the whole driver is given, not only {asked}: {self.source} cannot divide it.",)
 
-    def _facts(self, name: str) -> tuple[str, Gpu] | None:
+    def _facts(self, name: str) -> "tuple[str, Gpu] | None":
         """The UUID behind a device's name, and its GPU."""
         for gpu in self.gpus:
             if name in {str(gpu.index), f"gpu{gpu.index}", gpu.uuid}:
@@ -185,7 +187,7 @@ def _starts(name: str, wanted: str) -> bool:
     return name.lower().startswith(start) or (len(start) >= 4 and name[4:].lower().startswith(start))
 
 
-def _properties(gpu: Gpu) -> tuple[str, str]:
+def _properties(gpu: "Gpu") -> tuple[str, str]:
     arch = gpu.compute_capability if isinstance(gpu.compute_capability, str) else ""
     return arch, gpu.brand if isinstance(gpu.brand, str) else ""
 

@@ -1,14 +1,15 @@
 """Podman: CDI since 4.1. Only its version is asked for: `podman info` takes ten times as long."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gpudock.engine.base import Answer
 from gpudock.engine.endpoint import Endpoint
 from gpudock.errors import EngineError
-from gpudock.facts.base import Missing
-from gpudock.facts.engine import Engine
 from gpudock.plan.quote import quote
-from gpudock.proc import Result
+
+if TYPE_CHECKING:
+    from gpudock.facts.engine import Engine
+    from gpudock.proc import Result
 
 FIRST_CDI = (4, 1)
 FIRST_SPEC_DIR = (5, 5)  # knows --cdi-spec-dir
@@ -33,7 +34,10 @@ class Podman(NamedTuple):
     def question(self) -> tuple[str, ...]:
         return (*self.words, "--version")
 
-    def understand(self, result: Result) -> Answer:
+    def understand(self, result: "Result") -> Answer:
+        from gpudock.facts.base import Missing  # noqa: PLC0415  start-up time: imported while podman is working
+        from gpudock.facts.engine import Engine  # noqa: PLC0415  the same
+
         words = result.out.split()  # podman version 4.3.1
         version = words[-1] if result.ok and words else ""
         problem = None if version else (result.err.strip().splitlines() or ["it does not tell its version"])[-1]
@@ -51,15 +55,15 @@ class Podman(NamedTuple):
             )
         )
 
-    def looking_in(self, folder: str, facts: Engine) -> "Podman | None":
+    def looking_in(self, folder: str, facts: "Engine") -> "Podman | None":
         """The same, with a folder of specifications named to it; None when this podman is too old for that."""
-        version = "" if isinstance(facts.version, Missing) else facts.version
+        version = facts.version if isinstance(facts.version, str) else ""
         return self._replace(spec_folder=folder) if numbers(version) >= FIRST_SPEC_DIR else None
 
-    def unusable(self, problem: str) -> Exception:
+    def unusable(self, problem: str) -> EngineError:
         return EngineError("Podman does not work.", why=quote(problem, 300), mend="see what this says: podman info")
 
-    def without_mechanism(self, facts: Engine) -> Exception:
+    def without_mechanism(self, facts: "Engine") -> EngineError:
         return EngineError(
             f"Podman {facts.version} cannot give containers GPUs.",
             why="CDI came with podman 4.1",

@@ -5,17 +5,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from gpudock import proc
-from gpudock.engine import advice, decide, gpus, image, local, remote
+from gpudock.engine import advice, decide, gpus, image, local
+from gpudock.engine.asked import Asked
 from gpudock.engine.base import Answer, Client, Decision, Wish
-from gpudock.engine.docker import Docker
 from gpudock.engine.offer import MissingVariantError, NamesOffer, Offer, PlanOffer
-from gpudock.errors import GpudockError
+from gpudock.errors import EngineError, GpudockError
 from gpudock.facts.engine import Engine
-from gpudock.host.later import Later
 from gpudock.plan import requirement
+from gpudock.refresh.current import StaleError
 from gpudock.refresh.paths import Paths
 
-QUICK = 15.0  # seconds for the engine to say what it is; an image may take longer to be looked at
 PATIENT = 5.0  # seconds for the driver, when an image's requirements hang on its answer
 
 
@@ -30,47 +29,124 @@ class Tools(NamedTuple):
     uid: int
 
 
-class _Asked:
-    """The two questions to an engine, running."""
-
-    def __init__(self, client: Client, wish: Wish, run: proc.Runner) -> None:
-        self.client = client
-        question = image.question(client, wish.arguments.image)
-        self.engine = Later(lambda: run(proc.Command(client.question, timeout=QUICK)))
-        self.image = Later(lambda: run(proc.Command(question)))
-
-
 class _Source(NamedTuple):
     """Where the devices come from, and what NVML says meanwhile."""
 
     offer: Offer
-    reading: gpus.Reading | None
+    reading: gpus.Reading | None = None
     place: Paths | None = None  # of our own specification
     folder: str = ""  # of the specification on this machine
 
 
-def prepare(wish: Wish, clients: tuple[Client, ...], tools: Tools) -> Decision:
-    """The command to become, and what to say before. Raises GpudockError, and PullFailed with the engine's exit code.
+def prepare(wish: Wish, clients: tuple[Client, ...], first: Asked, tools: Tools) -> Decision:
+    """The command to become, and what to say before. `first`: the questions to the first client, running.
 
-    Nothing is changed but what the user's command needs: a missing image is pulled, and a stale plan is made anew
-    where `tools.refresh` allows it.
+    Raises GpudockError, and PullFailed with the engine's exit code. Nothing is changed but what the user's command
+    needs: a missing image is pulled, and a stale plan is made anew where `tools.refresh` allows it.
     """
-    asked = _Asked(clients[0], wish, tools.run)
     early = _early(clients[0], tools)
-    client, answer, asked, notes = _answering(asked, clients, wish, tools)
-    way = decide.mechanism(client, answer.facts, wish)
-    if answer.facts.remote:
-        offer, more = remote.offer(answer, _address(client), tools.run)
-        source, notes = _Source(offer, None), (*notes, *more)
+    asked, answer, notes = _answering(first, clients, wish, tools)
+    client, facts = asked.client, answer.facts
+    way = decide.mechanism(client, facts, wish)
+    if facts.remote:
+        from gpudock.engine import remote  # noqa: PLC0415  start-up time: few engines are elsewhere
+
+        offer, more = remote.offer(answer, client.endpoint.address, tools.run)
+        source, notes = _Source(offer), (*notes, *more)
     else:
-        source = early or _local(tools)
-    if way.runtime is None and source.folder and not local.seen_by(answer.facts, source.folder):
-        client = client.looking_in(source.folder, answer.facts) or _raise(local.unseen(answer.facts, source.folder))
-    found = _image(client, wish, asked, tools)
+        source = early or _local(tools, tools.refresh)
+    if way.runtime is None and source.folder:
+        client = _looking_in(client, facts, source.folder)
+    found = _image(asked, wish, tools)
     source = _completed(source, wish, found)
-    decision, source = _decided(client, answer.facts, wish, found, source, tools)
-    chosen = decide.choose(client, answer.facts, wish, found, source.offer)[0]
-    warnings = ()
-    if source.reading is not None:
-        warnings = tuple(advice.busy(source.reading.within(gpus.CHEAP)[1], chosen, gpus.owner, uid=tools.uid))
+    decision = _decided(lambda offer: decide.decide(client, facts, wish, found, offer), source, tools)
+    busy = source.reading.within(gpus.CHEAP)[1] if source.reading else ()
+    warnings = advice.busy(busy, decision.chosen, gpus.owner, uid=tools.uid)
     return decision._replace(notes=(*notes, *decision.notes, *warnings))
+
+
+def _early(client: Client, tools: Tools) -> _Source | None:
+    """This machine's devices, read while its engine answers. What is wrong with them is found again and said later."""
+    if client.endpoint.socket is None:
+        return None
+    try:
+        return _local(tools, None)
+    except GpudockError:
+        return None
+
+
+def _local(tools: Tools, refresh: local.Refresh | None) -> _Source:
+    own = local.own_plan(tools.places, refresh)
+    if own is not None:
+        plan, place = own
+        return _Source(PlanOffer(plan), gpus.of_plan(plan, tools.run), place, place.cdi)
+    theirs = local.foreign(tools.places[0])
+    if theirs is None:
+        raise StaleError("The CDI specification of this machine has just been removed.")
+    driver = local.loaded_driver()
+    local.check(theirs, driver)
+    offer = NamesOffer(theirs.names, theirs.path, driver)
+    return _Source(offer, gpus.of_machine(driver, tools.run), None, os.path.dirname(theirs.path))
+
+
+def _answering(
+    asked: Asked, clients: tuple[Client, ...], wish: Wish, tools: Tools
+) -> tuple[Asked, Answer, tuple[str, ...]]:
+    """The first engine that answers. When none does, the error is that of the first."""
+    failures: list[EngineError] = []
+    for client in clients:
+        if client is not asked.client:
+            asked = Asked(client, wish.arguments.image, tools.run)
+        try:
+            answer = client.understand(asked.engine.result())
+            if answer.facts.problem is not None:
+                raise client.unusable(answer.facts.problem)
+        except EngineError as error:
+            failures.append(error)
+        else:
+            return asked, answer, tuple(f"{failure.what} {client.name} is used instead." for failure in failures)
+    raise failures[0]
+
+
+def _looking_in(client: Client, facts: Engine, folder: str) -> Client:
+    if local.seen_by(facts, folder):
+        return client
+    told = client.looking_in(folder, facts)
+    if told is None:
+        raise local.unseen(facts, folder)
+    return told
+
+
+def _image(asked: Asked, wish: Wish, tools: Tools) -> image.Image | None:
+    if wish.arguments.last("rootfs") is not None:
+        return image.Image({}, {})
+    first = asked.image.result()
+    if tools.dry_run:
+        return image.understand(asked.client, wish.arguments.image, first)
+    return image.ready(
+        asked.client,
+        wish.arguments,
+        first,
+        ask=lambda question: tools.run(proc.Command(question)),
+        pull=tools.pull,
+    )
+
+
+def _completed(source: _Source, wish: Wish, found: image.Image | None) -> _Source:
+    """With what NVML knows of the GPUs, where only their names are known: it is waited for when it matters."""
+    if not isinstance(source.offer, NamesOffer) or source.reading is None:
+        return source
+    required = requirement.from_environment(decide.in_container(wish, found))[0]
+    patience = PATIENT if required or isinstance(wish.request.devices, tuple) else gpus.CHEAP
+    cuda, known = source.reading.within(patience)
+    return source._replace(offer=source.offer._replace(cuda=cuda, gpus=known))
+
+
+def _decided(attempt: Callable[[Offer], Decision], source: _Source, tools: Tools) -> Decision:
+    """The decision; capabilities that the driver was not prepared for are added first where that is allowed."""
+    try:
+        return attempt(source.offer)
+    except MissingVariantError as error:
+        if tools.refresh is None or source.place is None:
+            raise
+        return attempt(local.renewed(source.place, tools.refresh, error.wanted))

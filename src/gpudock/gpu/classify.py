@@ -107,7 +107,7 @@ SOCKETS: dict[str, Capabilities] = {
     "/run/nvidia-persistenced": _UTILITY,
     "/run/nvidia-fabricmanager": _UTILITY,
 }
-MPS: Capabilities = ("compute",)
+MPS: Capabilities = _COMPUTE
 
 
 def needs(file: DriverFile) -> Capabilities:

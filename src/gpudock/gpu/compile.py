@@ -142,7 +142,8 @@ def _key(snapshot: Snapshot, driver: DriverFiles) -> document.Key:
         boot_id=text(snapshot.system.boot_id),
         module=text(snapshot.kernel_driver.version),
         majors=dict(snapshot.kernel_driver.majors),
-        gpus={gpu.bus_id: [str(gpu.minor), gpu.uuid] for gpu in snapshot.gpus},
+        # WSL has no /proc/driver/nvidia where container start could look for them.
+        gpus={} if snapshot.system.wsl else {gpu.bus_id: [str(gpu.minor), gpu.uuid] for gpu in snapshot.gpus},
         mig_minors={name: minors[name] for name in used if name in minors},
         files=[
             document.FileIdentity(host=file.host, inode=file.inode, size=file.size, mtime_ns=file.mtime_ns)

@@ -15,6 +15,7 @@ from gpudock.host.root import Root
 FOLDERS = ("/etc/cdi", "/var/run/cdi")
 LIMIT = 4 << 20  # bytes: the largest real ones have some hundred KiB
 DEVICES = 4096
+DEPTH = 64
 
 _PLAN = re.compile(r"(?:^|/)([0-9a-f]{16,64})(?:\.json)?$")
 
@@ -78,8 +79,14 @@ def _parse(data: bytes) -> _Spec:
 def _yaml(data: bytes) -> Any:  # noqa: ANN401  whatever the file holds
     import yaml  # noqa: PLC0415  its import takes longer than everything else here
 
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  both are safe
+        depth = 0
+        for event in yaml.parse(data, Loader=loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEPTH:  # the C loader would overflow the stack and take the process with it
+                raise ValueError("it is nested too deeply")
+        return yaml.load(data, Loader=loader)  # noqa: S506  both are safe loaders
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
 

@@ -26,7 +26,7 @@ def read(
     """
     folders = _library_folders(root, architecture)
     found = [file for folder in folders for file in _libraries(root, folder)]
-    if not any(file.name.startswith(("libcuda.so", "libnvidia-ml.so")) for file in found):
+    if not any(_leads(file) for file in found):
         return Missing(f"no libcuda.so or libnvidia-ml.so below {root.folder}")
     store = _wsl_store(root)
     version = _version(root, folders, found, loaded)
@@ -65,7 +65,8 @@ def _library_folders(root: Root, architecture: str) -> tuple[str, ...]:
     return tuple(
         folder
         for folder in dict.fromkeys(candidates)
-        if any(driver_names.LIBRARY.match(name) for name in root.names(folder))
+        if not folder.endswith("/stubs")  # of the CUDA toolkit, to link against: they answer nothing
+        and any(driver_names.LIBRARY.match(name) for name in root.names(folder))
     )
 
 
@@ -109,8 +110,13 @@ def _libraries(root: Root, folder: str) -> Iterator[DriverFile]:
                     yield file
 
 
+def _leads(file: DriverFile) -> bool:
+    """Without one of these two there is no driver, whatever else an uninstaller left."""
+    return file.name.startswith(("libcuda.so", "libnvidia-ml.so"))
+
+
 def _version(root: Root, folders: Iterable[str], found: list[DriverFile], loaded: str | None) -> str | None:
-    versions = {file.version for file in found if file.version}
+    versions = {file.version for file in found if file.version and _leads(file)}
     if loaded in versions:
         return loaded
     for folder in folders:
@@ -170,8 +176,7 @@ def _configs(root: Root, folders: Iterable[str], version: str | None) -> Iterato
 
 def _firmware(root: Root, folders: Iterable[str], version: str | None, release: str) -> Iterator[DriverFile]:
     near = [os.path.normpath(f"{folder}/../firmware") for folder in folders]
-    places = [f"{place}/{release}" for place in driver_names.FIRMWARE_FOLDERS[:2] if release]
-    for place in (*places, *driver_names.FIRMWARE_FOLDERS, *near):
+    for place in (*driver_names.firmware_folders(release), *near):
         folder = f"{place}/nvidia/{version}"
         files = [
             file
@@ -195,10 +200,20 @@ def _sockets(run: Root) -> Iterator[Socket]:
         info = run.stat(path)
         if info:
             yield Socket(path=path, host=run.host(run.resolve(path) or path), is_folder=stat.S_ISDIR(info.st_mode))
-    mps = os.environ.get("CUDA_MPS_PIPE_DIRECTORY", driver_names.MPS_FOLDER)
-    info = run.stat(mps)
-    if info and stat.S_ISDIR(info.st_mode):
+    mps = os.environ.get("CUDA_MPS_PIPE_DIRECTORY") or driver_names.MPS_FOLDER
+    if mps.startswith("/") and _stays(run, mps):
         yield Socket(path=mps, host=run.host(run.resolve(mps) or mps), is_folder=True)
+
+
+def _stays(root: Root, folder: str) -> bool:
+    """Whether nobody else can put a link in the folder's place: in /tmp anybody may make one that leads to /."""
+    info = root.stat(folder)
+    return (
+        info is not None
+        and stat.S_ISDIR(info.st_mode)
+        and info.st_uid in {0, os.geteuid()}
+        and root.readlink(folder) is None
+    )
 
 
 def _wsl_store(root: Root) -> str | None:

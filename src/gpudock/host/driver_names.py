@@ -8,10 +8,10 @@ VERSION = r"\d{3,}\.\d+(?:\.\d+)?"
 LIBRARY = re.compile(
     r"""lib(?:cuda|cuda_loader|cudadebugger|nvcuvid|nvoptix|vdpau_nvidia|XvMCNVIDIA
           |(?:GLX|EGL|GLESv1_CM|GLESv2)_nvidia|dxcore|nvdxgdmal|nvwgf2umx|nvdx|nvsdm
-          |nvidia-(?!container)[A-Za-z0-9_-]+)\.so(?:\.[0-9.]+)?$""",
+          |nvidia-(?!container)[A-Za-z0-9_-]+)\.so(?:\.[0-9.]+)?\Z""",
     re.VERBOSE,
 )
-VERSION_IN_NAME = re.compile(rf"\.so\.({VERSION})$")
+VERSION_IN_NAME = re.compile(rf"\.so\.({VERSION})\Z")
 
 # Any of these leads to the folder of the active driver, whatever that folder is called.
 LEADERS = ("libcuda.so.1", "libnvidia-ml.so.1", "libGLX_nvidia.so.0")
@@ -37,9 +37,9 @@ def library_folders(architecture: str) -> tuple[str, ...]:
 
 # Folders below a library folder that hold driver files; data are files that the libraries look for beside themselves.
 LIBRARY_SUBFOLDERS = ("vdpau", "tls")
-DATA = {"nvidia/wine": re.compile(r".+\.dll$"), "": re.compile(r"nvoptix\.bin$|nvcubins\.bin$")}
+DATA = {"nvidia/wine": re.compile(r".+\.dll\Z"), "": re.compile(r"nvoptix\.bin\Z|nvcubins\.bin\Z")}
 
-XORG = re.compile(r"(?:nvidia_drv\.so|libglxserver_nvidia\.so(?:\.[0-9.]+)?)$")
+XORG = re.compile(r"(?:nvidia_drv\.so|libglxserver_nvidia\.so(?:\.[0-9.]+)?)\Z")
 XORG_BELOW_LIBRARIES = (
     "nvidia/xorg",
     "xorg/modules/drivers",
@@ -102,8 +102,18 @@ CONFIG_FOLDERS = (
     "/usr/local/nvidia/share",
 )
 
-FIRMWARE = re.compile(r"gsp.*\.bin$")
-FIRMWARE_FOLDERS = ("/lib/firmware/updates", "/lib/firmware", "/usr/lib/firmware", "/run/current-system/firmware")
+FIRMWARE = re.compile(r"gsp.*\.bin\Z")
+
+
+def firmware_folders(kernel_release: str) -> tuple[str, ...]:
+    """In the order in which the kernel looks, then where distributions keep it that have no /lib/firmware."""
+    kernel = [
+        folder
+        for place in ("/lib/firmware/updates", "/lib/firmware")
+        for folder in ([f"{place}/{kernel_release}", place] if kernel_release else [place])
+    ]
+    return (*kernel, "/usr/lib/firmware", "/run/current-system/firmware")
+
 
 SERVICES = ("nvidia-persistenced", "nvidia-fabricmanager")  # folders of /run that hold a file named socket
 LIVE_PATHS = ("/run/udev", "/etc/cufile.json")  # GPUDirect Storage

@@ -1,6 +1,7 @@
 """What the kernel and its NVIDIA modules say of themselves below /proc and /sys."""
 
 import re
+from collections.abc import Collection
 
 from gpudock.facts.base import Missing
 from gpudock.facts.gpu import Capability, Gpu, KernelDriver
@@ -29,7 +30,7 @@ def modules(proc: Root, sys: Root) -> tuple[Module, ...]:
 
 
 def driver(proc: Root) -> KernelDriver:
-    """The loaded driver; every GPU's capabilities are in it, also of MIG instances that do not exist."""
+    """The loaded driver, with the rights that belong to no MIG instance."""
     text = proc.text(f"{_LOG}/version")
     if text is None:
         return KernelDriver(version=Missing("the nvidia kernel module is not loaded"), majors=majors(proc))
@@ -51,12 +52,16 @@ def majors(proc: Root) -> dict[str, int]:
     return {match[2]: int(match[1]) for line in text.splitlines() if (match := MAJORS.match(line))}
 
 
-def capabilities(proc: Root) -> tuple[Capability, ...]:
+def capabilities(proc: Root, instances: Collection[str] = ()) -> tuple[Capability, ...]:
+    """The general rights, and those of `instances`: "gpu0/gi1" and "gpu0/gi1/ci0" for a MIG device of /dev/nvidia0.
+
+    The table also lists the 135 instances that each of 32 GPUs could have: they stay out.
+    """
     found = []
     for name in ("mig-minors", "sys-minors", "nvlink-minors"):
         for line in (proc.text(f"/driver/nvidia-caps/{name}") or "").splitlines():
             right, _, minor = line.partition(" ")
-            if minor.isdecimal():
+            if minor.isdecimal() and (not right.startswith("gpu") or right.removesuffix("/access") in instances):
                 found.append(Capability(name=right, minor=int(minor)))
     return tuple(found)
 
@@ -91,4 +96,4 @@ def gpus(proc: Root) -> tuple[Gpu, ...]:
 def _pairs(text: str) -> dict[str, str]:
     """Lines "Name: value"."""
     pairs = (line.partition(":") for line in text.splitlines())
-    return {one_line(name): one_line(value) for name, colon, value in pairs if colon}
+    return {one_line(name): one_line(value).strip('"') for name, colon, value in pairs if colon}

@@ -18,7 +18,10 @@ STEP = 0.005
 
 
 def folder() -> str:
-    """Where this user's lock is: /run/gpudock for root, else the user's runtime folder."""
+    """Where this user's lock is: GPUDOCK_RUN_DIR, or /run/gpudock for root, else the user's runtime folder."""
+    configured = os.environ.get("GPUDOCK_RUN_DIR", "")
+    if configured.startswith("/"):
+        return configured
     if os.geteuid() == 0:
         return "/run/gpudock"
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")

@@ -70,6 +70,16 @@ class Root:
         except OSError:
             return None
 
+    def lstat(self, path: str) -> os.stat_result | None:
+        """Of `path` itself, which may be a link; its folder is resolved."""
+        folder = self.resolve(os.path.dirname(path))
+        if folder is None:
+            return None
+        try:
+            return os.lstat(self.host(os.path.join(folder, os.path.basename(path))))
+        except OSError:
+            return None
+
     def read(self, path: str, limit: int = 1 << 20) -> bytes:
         """At most `limit` bytes of a file; never blocks on a FIFO. Raises OSError."""
         real = path if self._own else self.resolve(path)

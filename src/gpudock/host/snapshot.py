@@ -10,7 +10,7 @@ import msgspec
 from gpudock import __version__
 from gpudock.facts.base import Missing
 from gpudock.facts.engine import Engine
-from gpudock.facts.gpu import Capability, Gpu, KernelDriver, Nvml
+from gpudock.facts.gpu import Gpu, KernelDriver, Nvml
 from gpudock.facts.snapshot import FORMAT, Roots, Snapshot
 from gpudock.facts.system import Package, PackageSource, PciFunction, System
 from gpudock.host import cdi_specs, devices, driver_files, kernel, nvml, pci, system
@@ -62,7 +62,7 @@ def take(
         system=host,
         pci=functions,
         modules=kernel.modules(proc, sys),
-        kernel_driver=msgspec.structs.replace(module, capabilities=_existing(module.capabilities, gpus)),
+        kernel_driver=_with_instances(module, proc, gpus),
         nvml=answer,
         gpus=gpus,
         nodes=nodes,
@@ -87,13 +87,10 @@ def _drm(sys: Root, functions: Sequence[PciFunction]) -> list[str]:
     return [name for function in functions if function.vendor == pci.NVIDIA for name in pci.drm(sys, function.address)]
 
 
-def _existing(rights: Iterable[Capability], gpus: Sequence[Gpu]) -> tuple[Capability, ...]:
-    """Without the 135 MIG instances that each of 32 GPUs could have but has not: the driver's table is that long."""
+def _with_instances(module: KernelDriver, proc: Root, gpus: Sequence[Gpu]) -> KernelDriver:
     stems = {f"gpu{gpu.minor}/gi{each.gi}" for gpu in gpus for each in gpu.instances}
     stems |= {f"gpu{gpu.minor}/gi{each.gi}/ci{each.ci}" for gpu in gpus for each in gpu.instances}
-    return tuple(
-        right for right in rights if not right.name.startswith("gpu") or right.name.removesuffix("/access") in stems
-    )
+    return msgspec.structs.replace(module, capabilities=kernel.capabilities(proc, stems)) if stems else module
 
 
 def _engines(run: Runner, machine: Root, proc: Root) -> Later[tuple[Engine, ...]]:

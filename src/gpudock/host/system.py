@@ -11,12 +11,12 @@ from gpudock.host.root import Root
 def read(machine: Root, proc: Root, sys: Root) -> System:
     """`proc` and `sys` are the folders that /proc and /sys stand for."""
     release = _os_release(machine)
-    kernel = _line(proc, "/sys/kernel/osrelease") or os.uname().release
+    kernel = _line(proc, "/sys/kernel/osrelease")
     return System(
         os_id=release.get("ID") or Missing("os-release has no ID"),
         os_version=release.get("VERSION_ID") or Missing("os-release has no VERSION_ID"),
         os_name=release.get("PRETTY_NAME") or Missing("os-release has no PRETTY_NAME"),
-        kernel=kernel,
+        kernel=kernel or Missing("the kernel does not tell its release"),
         architecture=os.uname().machine,
         boot_id=_line(proc, "/sys/kernel/random/boot_id") or Missing("the kernel does not tell its boot id"),
         cgroup_version=_cgroup_version(sys),

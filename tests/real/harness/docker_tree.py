@@ -16,7 +16,7 @@ from real.harness.commands import CommandFailed, run
 SUITES = ("sid", "trixie")  # 28 and 26 at the time of writing; the first that works is taken
 PROGRAMS = ("dockerd", "docker", "containerd", "containerd-shim-runc-v2", "runc", "docker-init")
 _PACKAGED_AS = {"docker-init": "tini-static"}
-_PACKAGES = ("docker.io", "docker-cli", "containerd", "runc", "tini-static")
+_PACKAGES = ("docker.io", "docker-cli", "containerd", "runc")
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 _LOADER = "ld-linux-x86-64.so.2"
 _STEM = "engines/docker-cdi"

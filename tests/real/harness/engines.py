@@ -3,14 +3,13 @@
 import json
 import os
 import resource
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from real.harness import archive, daemons, docker_tree, mounts, processes
+from real.harness import archive, daemons, docker_tree, leftovers
 from real.harness.commands import run
 
 CDI_DIRS = ("/etc/cdi", "/var/run/cdi")
@@ -117,9 +116,7 @@ def _gone_afterwards(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        processes.end(processes.of_folder(folder), patience=2)
-        mounts.unmount_below(folder)
-        shutil.rmtree(folder)
+        leftovers.clear(folder)
 
 
 def _put_first_on_path(env: dict[str, str], folder: Path, programs: Mapping[str, Path]) -> None:

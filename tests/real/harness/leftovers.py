@@ -1,6 +1,7 @@
 """What tests may leave on the machine: seen before and after, compared, and told as a list of differences."""
 
 import os
+import shutil
 import stat
 import tempfile
 import time
@@ -8,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from real.harness import processes
+from real.harness import mounts, processes
 
-PREFIX = "gpudock-real-"  # of the session's temporary folder
+_PREFIX = "gpudock-session-"  # of the session's temporary folder
 _WATCHED = (
     *(
         "/var/run/cdi",
@@ -50,6 +51,7 @@ class Machine:
     mounts: frozenset[str]
     processes: frozenset[str]
     files: frozenset[str]
+    traces: frozenset[str]
     interfaces: frozenset[str]
     cgroups: frozenset[str]
     devices: frozenset[str]
@@ -61,7 +63,8 @@ class Machine:
         return cls(
             mounts=frozenset(_mounts()),
             processes=frozenset(f"{process.pid} {process.command}" for process in processes.of_folder(folder)),
-            files=frozenset(line for path in (*_WATCHED, *_ENGINES_LEAVE) for line in _tree(path)),
+            files=frozenset(line for path in _WATCHED for line in _tree(path)),
+            traces=frozenset(path for path in _ENGINES_LEAVE if os.path.lexists(path)),
             interfaces=frozenset(os.listdir("/sys/class/net")),
             cgroups=frozenset(str(path) for path in _cgroups()),
             devices=frozenset(name for name in os.listdir("/dev") if name.startswith("nvidia")),
@@ -112,8 +115,20 @@ class EngineTraces:
 
 
 def session_folder() -> Path:
-    """A new private folder with a short path: the names of sockets in it may not exceed 107 bytes."""
-    return Path(tempfile.mkdtemp(prefix=PREFIX))
+    """A new private folder with a short path: the names of sockets in it may not exceed 107 bytes.
+
+    The caller is the only session on this machine: what others have left is of sessions that were killed, and goes.
+    """
+    for stale in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
+        clear(stale)
+    return Path(tempfile.mkdtemp(prefix=_PREFIX))
+
+
+def clear(folder: Path) -> None:
+    """Removes a folder after what runs from it and what is mounted in it."""
+    processes.end(processes.of_folder(folder), patience=2)
+    mounts.unmount_below(folder)
+    shutil.rmtree(folder)
 
 
 def _mounts() -> Iterator[str]:

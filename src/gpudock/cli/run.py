@@ -1,0 +1,206 @@
+"""`gpudock run` and `gpudock create`: docker's or podman's own, with GPUs."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gpudock.engine.base import Wish
+    from gpudock.engine.flags import Arguments
+    from gpudock.engine.prepare import Tools
+    from gpudock.refresh.paths import Paths
+
+PULL_SECONDS = 24 * 3600.0
+_OPTIONS = (
+    click.Option(["--gpus"], metavar="REQUEST", help="all, a number, device=0,GPU-8f3c,0:1, none; docker's full form."),
+    click.Option(["--engine"], metavar="docker|podman", help="[default: $GPUDOCK_ENGINE, else docker, else podman]"),
+    click.Option(["--context"], metavar="NAME", help="Docker's context: an engine on another machine, for example."),
+    click.Option(["-H", "--host"], metavar="ADDRESS", help="Docker's address, such as ssh://user@machine."),
+    click.Option(["--dry-run"], is_flag=True, help="Print the engine's command instead of running it."),
+    click.Option(["--help"], is_flag=True, help="Show this message and exit."),
+)
+
+
+class EngineVerb(click.Command):
+    """A command that leaves its arguments as they are: they are the engine's, and only the engine knows them all."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.params["words"] = tuple(args)
+        ctx.args = []
+        return ctx.args
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """For --help alone."""
+        del ctx
+        return list(_OPTIONS)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return ["[OPTIONS]", "IMAGE", "[COMMAND]", "[ARG...]"]
+
+
+@click.command(cls=EngineVerb)
+@click.pass_context
+def run(ctx: click.Context, words: tuple[str, ...]) -> int:
+    """Run a command in a new container, with the GPUs asked for.
+
+    Every option of `docker run` (or `podman run`) works and keeps its meaning. With --gpus, gpudock checks what would
+    fail later, chooses the best way that the engine has, and becomes the engine's command: exit code, signals and
+    terminal are the engine's own. Without --gpus it is that command from the start.
+
+    \b
+    gpudock run --rm --gpus all nvidia/cuda:12.4.1-base-ubuntu22.04 nvidia-smi
+    gpudock run --rm --gpus device=0,1 -v "$PWD":/work -w /work IMAGE python train.py
+    gpudock run --rm --gpus '1,"capabilities=compute,utility,video"' IMAGE
+    """
+    return _start(ctx, words)
+
+
+@click.command(cls=EngineVerb)
+@click.pass_context
+def create(ctx: click.Context, words: tuple[str, ...]) -> int:
+    """Create a container with the GPUs asked for, without starting it.
+
+    Every option of `docker create` (or `podman create`) works and keeps its meaning; see gpudock run --help. The GPUs
+    are settled now: start the container with the engine's own start.
+    """
+    return _start(ctx, words)
+
+
+def _start(ctx: click.Context, words: tuple[str, ...]) -> int:
+    import os
+
+    from gpudock.engine import flags
+
+    verb = str(ctx.info_name)
+    try:
+        arguments = flags.scan(words, verb)
+    except flags.HelpAsked:
+        click.echo(ctx.get_help())
+        return 0
+    return _engine(verb, arguments, os.environ)
+
+
+def _engine(verb: str, arguments: "Arguments", environment: "Mapping[str, str]") -> int:
+    from gpudock.engine import detect
+    from gpudock.engine.base import plain
+    from gpudock.plan.request import NONE, VOID, parse_gpus
+
+    gpus = arguments.own.get("gpus")
+    request = parse_gpus(gpus) if gpus is not None else None
+    clients = detect.clients(arguments.own, detect.this_machine(environment))
+    if request is None or request.devices in {NONE, VOID}:
+        return _become(plain(clients[0], verb, arguments.flags, arguments.rest), dry_run=arguments.dry_run)
+
+    from gpudock import proc
+    from gpudock.engine.asked import Asked
+
+    asked = Asked(clients[0], arguments.image, proc.run)  # answered while the rest is imported
+
+    from gpudock.engine import flags, prepare
+    from gpudock.engine.base import Wish
+    from gpudock.engine.image import PullFailed
+
+    files = {path: _read(path) for value in arguments.values.get("env-file", ()) for path in (value,)}
+    wish = Wish(verb, arguments, request, flags.environment(arguments, files, dict(environment)))
+    try:
+        decision = prepare.prepare(wish, clients, asked, _tools(wish, environment))
+    except PullFailed as failure:
+        return failure.code
+    for note in decision.notes:
+        print(f"gpudock: {note}", file=sys.stderr)
+    return _become(decision.argv, dry_run=arguments.dry_run)
+
+
+def _become(argv: tuple[str, ...], *, dry_run: bool) -> int:
+    if dry_run:
+        from shlex import join
+
+        print(join(argv))
+        return 0
+    from gpudock import proc
+
+    sys.stderr.flush()
+    proc.become(argv)
+    return 0
+
+
+def _tools(wish: "Wish", environment: "Mapping[str, str]") -> "Tools":
+    import os
+
+    from gpudock import proc
+    from gpudock.engine.prepare import Tools
+    from gpudock.refresh import paths
+
+    uid = os.geteuid()
+    system = paths.paths(environment, uid=0)
+    own = paths.paths(environment, uid=uid)
+    dry_run = wish.arguments.dry_run
+    return Tools(
+        run=proc.run,
+        pull=_pull,
+        places=(system,) if own == system else (system, own),
+        refresh=_refresher(system) if uid == 0 and not dry_run else None,
+        dry_run=dry_run,
+        uid=uid,
+    )
+
+
+def _pull(argv: tuple[str, ...]) -> int:
+    """Fetch an image; what the engine says goes to standard error, because standard output is the container's."""
+    from gpudock import proc
+
+    print(f"gpudock: {' '.join(argv)}", file=sys.stderr, flush=True)
+    result = proc.run(proc.Command(argv, timeout=PULL_SECONDS))
+    sys.stderr.write(result.out + result.err)
+    return result.code
+
+
+def _refresher(where: "Paths") -> "Callable[[tuple[tuple[str, ...], ...]], object]":
+    """Makes our specification anew as `gpudock refresh` does, from where it was made before."""
+
+    def refresh(wanted: tuple[tuple[str, ...], ...]) -> object:
+        from gpudock.cli.options import HostOptions
+        from gpudock.refresh import cycle, install
+
+        print("gpudock: the CDI specification is made anew, as by gpudock refresh", file=sys.stderr)
+        simulated, library_links = _earlier(where)
+        host = HostOptions(simulated=simulated)
+        return cycle.refresh(
+            lambda: host.load(engines=True),
+            lambda: install.installed(where.libexec),
+            where,
+            cycle.Settings(wanted=wanted, library_links=library_links),
+        )
+
+    return refresh
+
+
+def _earlier(where: "Paths") -> tuple[str | None, bool]:
+    """The folder of the simulated host, if it was one, and whether libraries were linked, of the plan in place."""
+    import json
+    import os
+
+    from gpudock.cdi import store
+    from gpudock.errors import GpudockError
+    from gpudock.plan import reader
+    from gpudock.refresh.current import plan_path
+
+    try:
+        path = plan_path(store.load(where.spec))
+        plan = reader.check(json.loads(_read(path or "")))
+    except (GpudockError, ValueError):
+        return None, False
+    return (os.path.dirname(plan["key"]["proc"]) if plan["simulated"] else None), plan["library_links"]
+
+
+def _read(path: str) -> str:
+    """The text of a file; "" when it cannot be read: the engine, which reads it too, says so better."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(1 << 23)
+    except OSError:
+        return ""

@@ -1,0 +1,129 @@
+"""All that a plan changes in a rootfs, over every shape of trap at every place that is written."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from gpudock.errors import GpudockError, RefusedError
+from gpudock.plan import ldcache
+from gpudock.plan.document import Library, Link, Variant
+from gpudock.start import edit
+from gpudock.start.rootfs import Rootfs
+from unit.start.traps import SHAPES, digest
+
+TREE = "/usr/local/nvidia"
+LINKS = {
+    "/usr/bin/nvidia-smi": f"{TREE}/bin/nvidia-smi",
+    "/etc/OpenCL/vendors/nvidia.icd": f"{TREE}/share/nvidia.icd",
+    "/usr/share/vulkan/icd.d/nvidia_icd.json": f"{TREE}/share/nvidia_icd.json",
+}
+WRITTEN = (
+    *("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d/00-gpudock.conf", "/etc/ld-musl-x86_64.path"),
+    "/usr/lib/x86_64-linux-gnu/libcuda.so.1",
+    *LINKS,
+)
+
+
+@pytest.fixture
+def variant() -> Variant:
+    return Variant(
+        capabilities=["compute", "utility"],
+        folder="/var/lib/gpudock/driver/550/compute.utility",
+        drm=False,
+        nodes=[],
+        mounts=[],
+        libraries=[Library(flags=0x0303, soname="libcuda.so.1", path=f"{TREE}/lib64/libcuda.so.1")],
+        links=[Link(path=path, target=target) for path, target in LINKS.items()],
+    )
+
+
+def apply(image: Path, variant: Variant, *, library_links: bool = True) -> list[str]:
+    root = Rootfs(str(image))
+    try:
+        return edit.apply(root, variant, library_links=library_links)
+    finally:
+        root.close()
+
+
+def test_everything_in_place(image: Path, variant: Variant) -> None:
+    assert apply(image, variant) == []
+    for path, target in LINKS.items():
+        assert os.readlink(image / path[1:]) == target
+    assert os.readlink(image / "usr/lib/x86_64-linux-gnu/libcuda.so.1") == f"{TREE}/lib64/libcuda.so.1"
+    assert ldcache.entries((image / "etc/ld.so.cache").read_bytes()) == [
+        (0x0303, "libcuda.so.1", f"{TREE}/lib64/libcuda.so.1")
+    ]
+    assert all(os.path.lexists(image / path[1:]) for path in WRITTEN)
+
+
+def test_again_nothing_changes(image: Path, variant: Variant) -> None:
+    apply(image, variant)
+    before = digest(image)
+    assert apply(image, variant) == []
+    assert digest(image) == before
+
+
+def test_library_links_only_when_asked_for(image: Path, variant: Variant) -> None:
+    apply(image, variant, library_links=False)
+    assert os.listdir(image / "usr/lib/x86_64-linux-gnu") == ["libc.so.6"]
+
+
+def test_a_static_image_gets_links_only(tmp_path: Path, variant: Variant) -> None:
+    apply(tmp_path, variant)
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if not path.is_dir()} == {
+        path[1:] for path in LINKS
+    }
+
+
+def test_what_the_image_has_there_is_replaced_but_no_folder(image: Path, variant: Variant) -> None:
+    (image / "usr/bin").mkdir()
+    (image / "usr/bin/nvidia-smi").write_text("of the image")
+    (image / "etc/OpenCL/vendors").mkdir(parents=True)
+    (image / "etc/OpenCL/vendors/nvidia.icd").symlink_to("/old")
+    (image / "usr/share/vulkan/icd.d/nvidia_icd.json").mkdir(parents=True)
+    notes = apply(image, variant)
+    assert [note for note in notes if "/usr/share/vulkan/icd.d/nvidia_icd.json is a folder" in note] == notes
+    assert len(notes) == 1
+    for path in ("/usr/bin/nvidia-smi", "/etc/OpenCL/vendors/nvidia.icd"):
+        assert os.readlink(image / path[1:]) == LINKS[path]
+
+
+def test_folders_of_the_image_may_be_links_inside(image: Path, variant: Variant) -> None:
+    (image / "usr/binaries").mkdir()
+    (image / "usr/bin").symlink_to("/usr/binaries")
+    apply(image, variant)
+    assert os.readlink(image / "usr/binaries/nvidia-smi") == LINKS["/usr/bin/nvidia-smi"]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("place", WRITTEN)
+def test_no_trap_leads_out(place: str, shape: str, image: Path, sentinel: Path, variant: Variant) -> None:
+    SHAPES[shape](image / place[1:], sentinel)
+    beside = sorted(path.name for path in image.parent.iterdir())
+    before = digest(sentinel)
+    begun = time.monotonic()
+    try:
+        apply(image, variant)
+    except GpudockError as error:
+        assert place.rpartition("/")[0] in str(error), "the message names the place"  # noqa: PT017
+    else:
+        assert b"libcuda.so.1" in (image / "etc/ld.so.cache").read_bytes()
+    assert time.monotonic() - begun < 1
+    assert digest(sentinel) == before
+    assert sorted(path.name for path in image.parent.iterdir()) == beside
+    assert not [path for path in image.rglob("*") if path.name.startswith(".gpudock")]
+
+
+@pytest.mark.parametrize("place", ["/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld-musl-x86_64.path"])
+def test_dangling_links_are_refused(place: str, image: Path, sentinel: Path, variant: Variant) -> None:
+    SHAPES["leaf is a dangling link"](image / place[1:], sentinel)
+    with pytest.raises(RefusedError, match=f"{place} is a dangling link"):
+        apply(image, variant)
+
+
+def test_a_folder_under_links_that_dangles_is_refused(image: Path, variant: Variant) -> None:
+    (image / "usr/share").symlink_to("/nowhere")
+    with pytest.raises(RefusedError, match="/usr/share is a dangling link"):
+        apply(image, variant)
