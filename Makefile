@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: setup system-demo system-test demo test check unit real soak lock clean
+.PHONY: setup system-demo system-test assets demo test check unit real soak bench lock clean
 
 setup: $(VENV)/.ready
 
@@ -25,6 +25,9 @@ demo: system-demo setup
 
 test: system-test setup check real
 
+assets: system-test setup
+	@$(BIN)/python tools/test_assets.py
+
 check: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -36,11 +39,14 @@ check: setup
 unit: setup
 	$(BIN)/python -m pytest -q tests/unit -n 2
 
-real: setup
+real: assets
 	$(BIN)/python -m pytest -q tests/real
 
-soak: system-test setup
+soak: assets
 	$(BIN)/python -m pytest -q tests/soak
+
+bench: setup
+	$(BIN)/python bench/cli.py
 
 lock:
 	tools/lock.sh

@@ -1,4 +1,4 @@
-"""Fails when the source outgrows its budgets: modules <= 350 lines (median <= 100), functions <= 60, no junk-drawer names.
+"""Fails when the source outgrows its budgets: modules <= 350 lines (median <= 100), functions <= 60, no junk drawers.
 
 A module may exceed a limit only with a line `# size: REASON` among its first ten lines.
 """
@@ -31,7 +31,7 @@ def problems(source: Path) -> list[str]:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 length = (node.end_lineno or node.lineno) - node.lineno + 1
                 if length > FUNCTION_LINES and not excused:
-                    found.append(f"{path}:{node.lineno}: function {node.name} has {length} lines, budget {FUNCTION_LINES}")
+                    found.append(f"{path}:{node.lineno}: {node.name} has {length} lines, budget {FUNCTION_LINES}")
     median = statistics.median(lengths) if lengths else 0
     if median > MEDIAN_LINES:
         found.append(f"{source}: median module has {median:.0f} lines, budget {MEDIAN_LINES}")

@@ -12,5 +12,5 @@ rm -rf "$venv"
     echo "This Python cannot make virtual environments. On Debian or Ubuntu: sudo apt-get install python3-venv" >&2
     exit 2
 }
-"$venv/bin/pip" install --quiet --require-hashes -r requirements/dev.txt
-"$venv/bin/pip" install --quiet --no-deps --no-build-isolation --editable .
+"$venv/bin/pip" install -qq --require-hashes -r requirements/dev.txt
+"$venv/bin/pip" install -qq --no-deps --no-build-isolation --editable .

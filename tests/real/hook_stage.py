@@ -143,6 +143,16 @@ class Stage:
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
 
+    def alone(self, bundle: Path, name: str = "alone") -> tuple[bytes, Path]:
+        """State and plan for calling the hook by itself: the folder in the rootfs plays the mounted tree."""
+        (bundle / "config.json").write_text(json.dumps(configuration(["/bin/true"], [], [])))
+        whole = plan(self.tree)
+        (variant,) = whole["variants"].values()
+        variant["folder"] = str(bundle / "rootfs" / MOUNT_POINT[1:])
+        Path(variant["folder"]).mkdir(parents=True, exist_ok=True)
+        state = {"ociVersion": "1.0.2", "id": name, "status": "creating", "pid": 1, "bundle": str(bundle)}
+        return json.dumps(state).encode(), self.write_plan(name, variants=whole["variants"])
+
     def call(
         self, state: bytes, plan_file: Path | None = None, *, env: Mapping[str, str] | None = None, **options: Any
     ) -> Outcome:

@@ -1,5 +1,6 @@
 """Start plan -> CDI specification: a pure projection. The same plan and options give the same specification."""
 
+import re
 from typing import NamedTuple
 
 from gpudock.cdi import schema
@@ -30,8 +31,10 @@ def gpus(plan: Plan, options: Options) -> schema.Spec:
         for names, device in _devices(plan)
         if not {"all", *names.values()}.isdisjoint(options.device_ids)
     ]
-    if not chosen and not (plan["wsl"] and options.all_device):
-        asked = ", ".join(options.device_ids)
+    known = {"all", *(name for names, _ in _devices(plan) for name in names.values())}
+    unknown = [name for name in options.device_ids if name not in known]
+    if unknown or (not chosen and not (plan["wsl"] and options.all_device)):
+        asked = ", ".join(unknown or options.device_ids)
         raise RefusedError(f"No GPU for a CDI specification: {asked}.", why=_why_none(plan), mend="gpudock host")
     devices: list[schema.Device] = []
     for label, variant in plan["variants"].items():
@@ -39,8 +42,9 @@ def gpus(plan: Plan, options: Options) -> schema.Spec:
             continue
         suffix = "" if label == "all" else "." + label
         for names, device in chosen:
-            part = _edits(edits.nodes(device, variant), variant["mounts"], groups=options.groups)
-            devices += [schema.Device(name=name + suffix, containerEdits=part) for name in names]
+            for name in names:  # each with edits of its own: YAML would write shared ones as anchors
+                part = _edits(edits.nodes(device, variant), variant["mounts"], groups=options.groups)
+                devices.append(schema.Device(name=name + suffix, containerEdits=part))
         if options.all_device:
             nodes = edits.merged(
                 [*variant["nodes"], *(n for _, device in chosen for n in edits.nodes(device, variant))]
@@ -66,7 +70,10 @@ def beside(plan: Plan, mode: str, kind: str) -> schema.Spec:
 def management(plan: Plan, options: Options) -> schema.Spec:
     """One device `all` with every NVIDIA node and the whole driver, for monitoring and MIG set-up."""
     variant: Variant = plan["variants"]["all"]
-    nodes = edits.merged([*plan["extras"]["management"]["nodes"]["all"], *variant["nodes"]])
+    managed = plan["extras"].get("management")
+    if not managed:
+        raise RefusedError("This machine has nothing for CDI mode management.", why="its device nodes do not exist")
+    nodes = edits.merged([*managed["nodes"]["all"], *variant["nodes"]])
     device = schema.Device(name="all", containerEdits=_edits(nodes, variant["mounts"], groups=options.groups))
     common = schema.ContainerEdits(env=list(edits.ENVIRONMENT), hooks=[_hook(options.hook)])
     return _finish(f"{options.vendor}/{options.device_class}", [device], common)
@@ -80,10 +87,9 @@ def _finish(kind: str, devices: list[schema.Device], common: schema.ContainerEdi
     return spec
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """Sort key in which 2 comes before 10."""
-    words = name.replace(":", ".").split(".")
-    return [(0, int(word), "") if word.isdigit() else (1, 0, word) for word in words]
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sort key in which 2 comes before 10, and gpu2 before gpu10."""
+    return [(int(part), "") if part.isdecimal() else (1 << 30, part) for part in re.split(r"(\d+)", name)]
 
 
 def _devices(plan: Plan) -> list[tuple[dict[str, str], Gpu | Instance]]:
@@ -112,7 +118,7 @@ def _edits(nodes: list[Node], mounts: list[Mount], *, groups: bool) -> schema.Co
     part = schema.ContainerEdits(deviceNodes=[_node(node) for node in nodes])
     if mounts:
         part["mounts"] = [
-            schema.Mount(hostPath=mount["host"], containerPath=mount["container"], options=mount["options"])
+            schema.Mount(hostPath=mount["host"], containerPath=mount["container"], options=[*mount["options"]])
             for mount in mounts
         ]
     gids = edits.groups(nodes) if groups else []

@@ -53,6 +53,7 @@ class Spec(TypedDict):
 
 
 OLDEST = "0.5.0"  # device names may begin with a digit, hostPath may differ from path
+CLASS = "0.6.0"  # a class may hold a dot
 GROUPS = "0.7.0"  # additionalGids
 
 
@@ -61,4 +62,4 @@ def version(spec: Spec) -> str:
     edits = [device["containerEdits"] for device in spec["devices"]]
     if any("additionalGids" in edit for edit in [*edits, spec.get("containerEdits", {})]):
         return GROUPS
-    return OLDEST
+    return CLASS if "." in spec["kind"].partition("/")[2] else OLDEST

@@ -74,7 +74,7 @@ class Docker(NamedTuple):
                 mend='put "features": {"cdi": true} into /etc/docker/daemon.json, then sudo systemctl restart docker',
             )
         return EngineError(
-            f"Docker {version} cannot give containers GPUs yet.",
+            f"Docker {version} cannot give containers GPUs.",
             why="it is too old for CDI, which came with docker 25, and no runtime gpudock or nvidia is configured",
             mend="use docker 25 or newer with CDI, or podman 4.1 or newer (--engine podman); where gpudock has the "
             "verb configure, sudo gpudock configure docker adds its runtime to this one",

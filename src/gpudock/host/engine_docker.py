@@ -32,7 +32,9 @@ class _Info(msgspec.Struct, rename="pascal"):
     operating_system: str = ""
     cdi_folders: list[str] | None = msgspec.field(default=None, name="CDISpecDirs")  # [] when CDI is switched off
     client_info: _Client = msgspec.field(default_factory=_Client)
-    host: msgspec.Raw | None = msgspec.field(default=None, name="host")  # podman's info has it, docker's never
+    host: dict[str, msgspec.Raw] | None = msgspec.field(
+        default=None, name="host"
+    )  # podman's info has it, docker's never
 
 
 def read(run: Runner, around: Surroundings, program: str) -> Engine | None:

@@ -37,7 +37,7 @@ def test_another_or_no_tree_is_refused(trees: dict[str, Path], tmp_path: Path, *
         variant["folder"] = str(trees["other"])
     if not mounted:
         trees["nvidia"].rmdir()
-    with pytest.raises(RefusedError, match="driver tree is not mounted at /usr/local/nvidia.*volume covers it"):
+    with pytest.raises(RefusedError, match=r"driver tree is not mounted at /usr/local/nvidia.*volume covers it"):
         hook._variant(plan, Rootfs(str(tmp_path / "image")))
 
 

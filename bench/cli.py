@@ -1,0 +1,83 @@
+"""What gpudock's commands cost, as ratios to `python3 -c pass` of the same interpreter, in one run of hyperfine.
+
+Uses simulated GPUs in a temporary folder, so it runs anywhere as root; on a machine with a driver it measures that too
+(--real). Writes bench/results/cli.json and prints the table of docs/performance.md.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench/results"
+
+
+def commands(gpudock: str, host: list[str]) -> dict[str, list[str]]:
+    python = str(Path(gpudock).with_name("python"))
+    return {
+        "python3 -c pass": [python, "-c", "pass"],
+        "gpudock --version": [gpudock, "--version"],
+        "gpudock --help": [gpudock, "--help"],
+        "gpudock run --dry-run --gpus all": [gpudock, "run", "--dry-run", "--gpus", "all", "localhost/none"],
+        "gpudock cdi generate": [gpudock, "cdi", "generate", *host],
+        "gpudock host --json": [gpudock, "host", "--json", *host],
+        "gpudock refresh (nothing to do)": [gpudock, "refresh", "--quiet", *host],
+    }
+
+
+def measure(cases: dict[str, list[str]], runs: int, environment: dict[str, str]) -> dict[str, dict[str, float]]:
+    """Median, in milliseconds, and ratio to the first case."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as report:
+        argv = [
+            "hyperfine",
+            "--shell=none",
+            "--warmup=3",
+            f"--runs={runs}",
+            "--export-json",
+            report.name,
+            "--style=none",
+        ]
+        for case in cases.values():
+            argv.append(" ".join(f"'{word}'" for word in case))
+        subprocess.run(argv, check=True, env=os.environ | environment, stdout=subprocess.DEVNULL)
+        found = json.loads(Path(report.name).read_text())["results"]
+    medians = {name: 1000 * result["median"] for name, result in zip(cases, found, strict=True)}
+    base = next(iter(medians.values()))
+    return {name: {"ms": round(value, 1), "ratio": round(value / base, 2)} for name, value in medians.items()}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--real", action="store_true", help="this machine's own GPUs instead of simulated ones")
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--output", type=Path, default=RESULTS / "cli.json")
+    options = parser.parse_args()
+    gpudock = str(Path(sys.executable).with_name("gpudock"))
+    with tempfile.TemporaryDirectory(prefix="gpudock-bench-") as folder:
+        environment = {f"GPUDOCK_{name}_DIR": f"{folder}/{name}" for name in ("STATE", "RUN", "LIBEXEC", "CDI")}
+        host = [] if options.real else ["--simulated", f"{folder}/gpus"]
+        if host:
+            subprocess.run([gpudock, "simulate", "make", host[1]], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([gpudock, "refresh", "--quiet", *host], check=True, env=os.environ | environment)
+        results = measure(commands(gpudock, host), options.runs, environment)
+    described = {
+        "machine": f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}",
+        "gpus": "real" if options.real else "two simulated H200",
+        "runs": options.runs,
+        "medians": results,
+    }
+    options.output.parent.mkdir(exist_ok=True)
+    options.output.write_text(json.dumps(described, indent=2) + "\n")
+    print("| command | median ms | ratio |\n|---|---|---|")
+    for name, row in results.items():
+        print(f"| {name} | {row['ms']} | {row['ratio']} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
