@@ -5,25 +5,40 @@ Uses simulated GPUs in a temporary folder, so it runs anywhere as root; on a mac
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+SPEC = Path("/var/run/cdi/gpudock.json")  # where engines look
 RESULTS = ROOT / "bench/results"
 
 
 def commands(gpudock: str, host: list[str]) -> dict[str, list[str]]:
+    engine = "podman" if shutil.which("podman") else "docker"
     python = str(Path(gpudock).with_name("python"))
     return {
         "python3 -c pass": [python, "-c", "pass"],
         "gpudock --version": [gpudock, "--version"],
         "gpudock --help": [gpudock, "--help"],
-        "gpudock run --dry-run --gpus all": [gpudock, "run", "--dry-run", "--gpus", "all", "localhost/none"],
+        "gpudock run --dry-run --gpus all": [
+            gpudock,
+            "run",
+            "--engine",
+            engine,
+            "--dry-run",
+            "--gpus",
+            "all",
+            "localhost/none",
+        ],
         "gpudock cdi generate": [gpudock, "cdi", "generate", *host],
         "gpudock host --json": [gpudock, "host", "--json", *host],
         "gpudock refresh (nothing to do)": [gpudock, "refresh", "--quiet", *host],
@@ -42,13 +57,21 @@ def measure(cases: dict[str, list[str]], runs: int, environment: dict[str, str])
             report.name,
             "--style=none",
         ]
-        for case in cases.values():
-            argv.append(" ".join(f"'{word}'" for word in case))
+        argv += [shlex.join(case) for case in cases.values()]
         subprocess.run(argv, check=True, env=os.environ | environment, stdout=subprocess.DEVNULL)
         found = json.loads(Path(report.name).read_text())["results"]
     medians = {name: 1000 * result["median"] for name, result in zip(cases, found, strict=True)}
     base = next(iter(medians.values()))
     return {name: {"ms": round(value, 1), "ratio": round(value / base, 2)} for name, value in medians.items()}
+
+
+@contextlib.contextmanager
+def own_specification() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for path in SPEC.parent.glob("gpudock*.json"):
+            path.unlink()
 
 
 def main() -> int:
@@ -58,8 +81,11 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=RESULTS / "cli.json")
     options = parser.parse_args()
     gpudock = str(Path(sys.executable).with_name("gpudock"))
-    with tempfile.TemporaryDirectory(prefix="gpudock-bench-") as folder:
-        environment = {f"GPUDOCK_{name}_DIR": f"{folder}/{name}" for name in ("STATE", "RUN", "LIBEXEC", "CDI")}
+    if SPEC.exists():
+        print(f"{SPEC} exists: gpudock is in use here, and the benchmark would replace it.", file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory(prefix="gpudock-bench-") as folder, own_specification():
+        environment = {f"GPUDOCK_{name}_DIR": f"{folder}/{name}" for name in ("STATE", "RUN", "LIBEXEC")}
         host = [] if options.real else ["--simulated", f"{folder}/gpus"]
         if host:
             subprocess.run([gpudock, "simulate", "make", host[1]], check=True, stdout=subprocess.DEVNULL)

@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import os
-import secrets
 import sys
 from collections.abc import Iterator
 
@@ -27,7 +26,7 @@ def write(path: str, data: bytes, mode: int = 0o644) -> None:
     """Replace `path`: temporary name, chmod, fsync, rename, fsync of the folder. An error leaves the old file."""
     folder = os.path.dirname(path) or "."
     make_folder(folder)
-    temporary = os.path.join(folder, f".{os.path.basename(path)}.{secrets.token_hex(6)}.tmp")
+    temporary = os.path.join(folder, f".{os.path.basename(path)}.{os.urandom(6).hex()}.tmp")
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
@@ -81,8 +80,7 @@ def lock(path: str) -> Iterator[bool]:
 
 def read_capped(path: str, limit: int) -> bytes:
     """The bytes of a file of at most `limit` bytes. Raises OSError for what cannot be read, RefusedError for more."""
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(fd, "rb") as file:
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         data = file.read(limit + 1)
     if len(data) > limit:
         raise RefusedError(f"{path} is larger than {limit} bytes.", why="such a file is never that large")

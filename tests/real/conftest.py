@@ -30,6 +30,10 @@ def session_root(request: pytest.FixtureRequest) -> Iterator[Path]:
         folder = leftovers.session_folder()
         traces = leftovers.EngineTraces()
         before = leftovers.Machine.snapshot(folder)
+        # Who asks what engines there are would otherwise make the machine's own Podman set itself up.
+        environment = stack.enter_context(pytest.MonkeyPatch.context())
+        for name, value in engines.podman_settings(folder / "unasked", "vfs").items():
+            environment.setenv(name, value)
         yield folder
         traces.remove()
         left = leftovers.settled_differences(before, folder)

@@ -205,3 +205,11 @@ def digest(folder: Path) -> str:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
         lines.append(f"{path} {found.st_mode:o} {found.st_uid}:{found.st_gid} {found.st_mtime_ns} {content}")
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def build(folder: Path) -> Stage:
+    """Everything that bundles need, in a new folder."""
+    folder.mkdir(mode=0o755)
+    tree = folder / "tree"
+    driver_tree(tree)
+    return Stage(folder, install(folder / "libexec"), tree)

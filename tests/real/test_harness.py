@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from real.harness import engines, images, leftovers, mounts, probe, processes
-from real.harness.commands import CommandFailed
+from real.harness.commands import CommandFailed, run
 from real.harness.engines import Engine
 
 KIND = "gpudock.test/harness"
@@ -148,6 +148,12 @@ def test_engine_is_gone_with_its_containers(name: str, tmp_path: Path) -> None:
     assert not folder.exists()
     assert not processes.of_folder(folder)
     assert not mounts.below(folder)
+
+
+def test_question_about_engines_leaves_the_machines_own_podman_alone(session_root: Path, docker20: Engine) -> None:
+    for env in (dict(os.environ), docker20.env):
+        root = run(["podman", "info", "--format", "{{.Store.GraphRoot}}"], env=env).stdout.strip()
+        assert Path(root).is_relative_to(session_root)
 
 
 def test_leftovers_are_told(session_root: Path) -> None:

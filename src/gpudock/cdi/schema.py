@@ -3,7 +3,8 @@
 Source: specs-go/config.go and version.go of the Container Device Interface, up to 1.0.0.
 """
 
-from typing import NotRequired, TypedDict
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
 
 
 class DeviceNode(TypedDict):
@@ -52,14 +53,23 @@ class Spec(TypedDict):
     containerEdits: NotRequired[ContainerEdits]
 
 
-OLDEST = "0.5.0"  # device names may begin with a digit, hostPath may differ from path
-CLASS = "0.6.0"  # a class may hold a dot
-GROUPS = "0.7.0"  # additionalGids
+OLDEST = "0.5.0"  # what every reader in the field knows: nothing older is written
 
 
 def version(spec: Spec) -> str:
-    """The lowest version whose readers understand everything that this specification uses."""
-    edits = [device["containerEdits"] for device in spec["devices"]]
-    if any("additionalGids" in edit for edit in [*edits, spec.get("containerEdits", {})]):
-        return GROUPS
-    return CLASS if "." in spec["kind"].partition("/")[2] else OLDEST
+    """The version to write: the lowest whose readers understand everything that this specification uses."""
+    return max(OLDEST, needed(spec))
+
+
+def needed(spec: Mapping[str, Any]) -> str:
+    """The version that introduced the newest thing in a well-formed specification; its readers check that."""
+    edits = [*(device["containerEdits"] for device in spec["devices"]), spec.get("containerEdits") or {}]
+    if any(not {"additionalGids", "intelRdt"}.isdisjoint(edit) for edit in edits):
+        return "0.7.0"
+    annotated = any(part.get("annotations") for part in (spec, *spec["devices"]))
+    if annotated or "." in spec["kind"].partition("/")[2]:
+        return "0.6.0"
+    host_paths = any("hostPath" in node for edit in edits for node in edit.get("deviceNodes") or [])
+    if host_paths or not all(device["name"][0].isalpha() for device in spec["devices"]):
+        return "0.5.0"
+    return "0.3.0"

@@ -69,7 +69,7 @@ def machine(path: str, *, driver: str | None, folders: tuple[str, ...] = FOLDERS
 def _device(path: str) -> tuple[int, int] | None:
     try:
         info = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL character in the path
         return None
     if not stat.S_ISCHR(info.st_mode):
         return None

@@ -4,12 +4,34 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from gpudock.cdi import schema
+
 _VERSIONS = ("0.3.0", "0.4.0", "0.5.0", "0.6.0", "0.7.0", "0.8.0", "1.0.0", "1.1.0")
-_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]/[A-Za-z](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?$")
-_DEVICE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.:-]*[A-Za-z0-9])?$")
-_VERSION_IN_PATH = re.compile(r"\.so\.(\d{3,}\.\d+(?:\.\d+)?)$")
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]/[A-Za-z](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?")
+_DEVICE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.:-]*[A-Za-z0-9])?")
+_DRIVER = r"(\d{3,}\.\d+(?:\.\d+)?)"
+_VERSION_IN_PATH = re.compile(
+    rf"\.so\.{_DRIVER}\Z|/{_DRIVER}-[0-9a-f]{{12}}(?:/|\Z)"
+)  # a library; gpudock's driver tree
 _EDITS = {"env", "deviceNodes", "mounts", "hooks", "additionalGids", "intelRdt", "netDevices"}
+# Name of an edit -> its fields. Engines refuse the whole file for an unknown one.
+_FIELDS: dict[str, dict[str, type]] = {
+    "deviceNodes": {
+        "path": str,
+        "hostPath": str,
+        "type": str,
+        "major": int,
+        "minor": int,
+        "fileMode": int,
+        "permissions": str,
+        "uid": int,
+        "gid": int,
+    },
+    "mounts": {"hostPath": str, "containerPath": str, "options": list, "type": str},
+    "hooks": {"hookName": str, "path": str, "args": list, "env": list, "timeout": int},
+}
 _REQUIRED = {"deviceNodes": ("path",), "mounts": ("hostPath", "containerPath"), "hooks": ("hookName", "path")}
+_WORDS = {str: "text", int: "number", list: "list"}
 
 
 class Machine(NamedTuple):
@@ -24,7 +46,7 @@ class Machine(NamedTuple):
 
 def problems(document: Mapping[str, Any], machine: Machine | None = None) -> list[str]:
     """One sentence for each problem, form first; empty when the specification is right."""
-    found = list(_form(document))
+    found = list(_form(document)) or list(_too_old(document))
     if found or machine is None:
         return found
     return list(dict.fromkeys(_fit(document, machine)))
@@ -36,7 +58,7 @@ def _form(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"unknown field {unknown[0]!r}"
     if document.get("cdiVersion") not in _VERSIONS:
         yield f"cdiVersion {document.get('cdiVersion')!r} is not one of {', '.join(_VERSIONS)}"
-    if not isinstance(document.get("kind"), str) or not _KIND.match(document["kind"]):
+    if not isinstance(document.get("kind"), str) or not _KIND.fullmatch(document["kind"]):
         yield f"kind {document.get('kind')!r} is not of the form vendor/class"
     devices = document.get("devices")
     if not isinstance(devices, list) or not devices:
@@ -45,14 +67,16 @@ def _form(document: Mapping[str, Any]) -> Iterator[str]:
     seen: set[str] = set()
     for index, device in enumerate(devices):
         name = device.get("name") if isinstance(device, dict) else None
-        if not isinstance(name, str) or not _DEVICE.match(name):
+        if not isinstance(name, str) or not _DEVICE.fullmatch(name):
             yield f"device {index} has no valid name: {name!r}"
             continue
         if name in seen:
             yield f"device {name} is defined twice"
         seen.add(name)
+        for unknown in sorted(set(device) - {"name", "containerEdits", "annotations"}, key=str):
+            yield f"device {name}: unknown field {unknown!r}"
         yield from _edits_form(device.get("containerEdits"), f"device {name}")
-    if "containerEdits" in document:
+    if document.get("containerEdits") is not None:
         yield from _edits_form(document["containerEdits"], "containerEdits")
 
 
@@ -62,24 +86,52 @@ def _edits_form(edits: object, where: str) -> Iterator[str]:
         return
     for unknown in sorted(set(edits) - _EDITS, key=str):
         yield f"{where}: unknown edit {unknown!r}"
-    for name, required in _REQUIRED.items():
-        parts = edits.get(name, [])
+    for name in _FIELDS:
+        parts = edits.get(name) or []
         if not isinstance(parts, list):
             yield f"{where}: {name} is no list"
             continue
         for part in parts:
-            missing = [key for key in required if not isinstance(part, dict) or not isinstance(part.get(key), str)]
-            if missing:
-                yield f"{where}: an entry of {name} lacks {missing[0]}"
-    for variable in edits.get("env") or []:
-        if not isinstance(variable, str) or "=" not in variable:
+            yield from _part_form(part, name, where)
+    yield from _environment_form(edits.get("env") or [], where)
+
+
+def _part_form(part: object, name: str, where: str) -> Iterator[str]:
+    if not isinstance(part, dict):
+        yield f"{where}: an entry of {name} is no mapping"
+        return
+    for key in _REQUIRED[name]:
+        if key not in part:
+            yield f"{where}: an entry of {name} lacks {key}"
+    for key, value in part.items():
+        kind = _FIELDS[name].get(key)
+        if kind is None:
+            yield f"{where}: an entry of {name} has the unknown field {key!r}"
+        elif not isinstance(value, kind):
+            yield f"{where}: {key} of an entry of {name} is no {_WORDS[kind]}"
+    if name == "hooks":
+        yield from _environment_form(part.get("env") or [], where)
+
+
+def _environment_form(variables: object, where: str) -> Iterator[str]:
+    if not isinstance(variables, list):
+        yield f"{where}: env is no list"
+        return
+    for variable in variables:
+        if not isinstance(variable, str) or "=" not in variable[1:]:
             yield f"{where}: env entry {variable!r} is not NAME=value"
 
 
 def _all_edits(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for device in document["devices"]:
         yield device["containerEdits"]
-    yield document.get("containerEdits", {})
+    yield document.get("containerEdits") or {}
+
+
+def _too_old(document: Mapping[str, Any]) -> Iterator[str]:
+    needed = schema.needed(document)
+    if _VERSIONS.index(document["cdiVersion"]) < _VERSIONS.index(needed):
+        yield f"it uses what cdiVersion {document['cdiVersion']} does not have: it needs {needed}"
 
 
 def _fit(document: Mapping[str, Any], machine: Machine) -> Iterator[str]:
@@ -90,14 +142,14 @@ def _fit(document: Mapping[str, Any], machine: Machine) -> Iterator[str]:
         if other:
             yield f"device {device['name']} is also defined by {other}"
     for edits in _all_edits(document):
-        for mount in edits.get("mounts", []):
+        for mount in edits.get("mounts") or []:
             yield from _path_fits(mount["hostPath"], machine)
-        for hook in edits.get("hooks", []):
+        for hook in edits.get("hooks") or []:
             if not machine.exists(hook["path"]):
                 yield f"hook {hook['path']} does not exist"
             if not hook.get("env"):
                 yield f"hook {hook['path']} has no environment of its own: older runc gives it the image's"
-        for node in edits.get("deviceNodes", []):
+        for node in edits.get("deviceNodes") or []:
             yield from _node_fits(node, machine)
 
 
@@ -105,8 +157,9 @@ def _path_fits(path: str, machine: Machine) -> Iterator[str]:
     if not machine.exists(path):
         yield f"{path} does not exist"
     version = _VERSION_IN_PATH.search(path)
-    if version and machine.driver and version[1] != machine.driver:
-        yield f"{path} is of driver {version[1]}, loaded is {machine.driver}"
+    found = (version[1] or version[2]) if version else None
+    if found and machine.driver and found != machine.driver:
+        yield f"{path} is of driver {found}, loaded is {machine.driver}"
 
 
 def _node_fits(node: Mapping[str, Any], machine: Machine) -> Iterator[str]:

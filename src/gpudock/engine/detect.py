@@ -65,8 +65,11 @@ def clients(own: Mapping[str, str], machine: Machine) -> tuple[Client, ...]:
         found = [client for client in found if client.name == "docker"]
     if not found:
         raise _not_installed("docker" if elsewhere else wanted)
-    if not wanted and not elsewhere and len(found) > 1 and not _may_answer(found[0], machine):
-        return tuple(found[1:])
+    if not wanted and len(found) > 1:
+        docker, podman = found
+        if docker.endpoint.address != endpoint.LOCAL:  # a docker that was set up for this user is the one that is meant
+            return (docker,)
+        return (docker, podman) if machine.exists(endpoint.SOCKET) else (podman,)
     return tuple(found)
 
 
@@ -78,12 +81,6 @@ def _client(name: str, own: Mapping[str, str], machine: Machine) -> Client | Non
         return Podman(program, endpoint.podman(machine.environment), not machine.root)
     where = endpoint.docker(own, machine.environment, machine.files)
     return Docker(program, where, machine.environment, machine.kernel, not machine.root)
-
-
-def _may_answer(client: Client, machine: Machine) -> bool:
-    """Whether there is a socket at all: asking docker's client, only to hear of none, would take 20 ms."""
-    path = client.endpoint.socket if isinstance(client, Docker) else None
-    return path is None or machine.exists(path)
 
 
 def _not_installed(wanted: str) -> EngineError:

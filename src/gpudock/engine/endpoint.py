@@ -7,7 +7,8 @@ from typing import NamedTuple
 from gpudock.errors import InputError, UsageError
 from gpudock.plan.quote import quote
 
-LOCAL = "unix:///var/run/docker.sock"
+SOCKET = "/var/run/docker.sock"
+LOCAL = "unix://" + SOCKET
 DEFAULT = "default"
 
 

@@ -38,7 +38,7 @@ class Chosen(NamedTuple):
     number: int  # of devices; -1: not known
     uuids: tuple[str, ...]  # of the GPUs and MIG devices, as far as they are known
     properties: Properties
-    known: bool  # requirements can be judged: the driver's version is known
+    known: bool  # requirements can be judged: the versions of driver and CUDA are known
     everything: bool  # no GPU of the machine is left out
     notes: tuple[str, ...] = ()
 
@@ -119,7 +119,7 @@ class NamesOffer(NamedTuple):
             number=len(names) or -1,
             uuids=tuple(uuid for uuid, _ in facts),
             properties=Properties(self.cuda, self.driver, (_properties(gpu) for _, gpu in facts)),
-            known=bool(self.driver),
+            known=bool(self.driver and self.cuda),
             everything=everything,
             notes=notes,
         )

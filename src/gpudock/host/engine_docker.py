@@ -49,19 +49,20 @@ def read(run: Runner, around: Surroundings, program: str) -> Engine | None:
     context = info.client_info.context or "default"
     remote = _remote(_endpoint(run, around, program, context)) or info.operating_system == _DESKTOP
     problem = _problem(result, info)
+    silent = Missing("docker does not answer")  # `problem` says why
     options = info.security_options or []
     rootless = "name=rootless" in options
     path = None if remote else _daemon_json(around, program, rootless=rootless)
     return Engine(
         name="docker",
         program=program,
-        version=one_line(info.server_version) if info.server_version else Missing(problem or "the daemon is not told"),
-        rootless=Missing(problem) if problem else rootless,
-        cdi=Missing(problem) if problem else bool(info.cdi_folders),
+        version=one_line(info.server_version) or silent,
+        rootless=silent if problem else rootless,
+        cdi=silent if problem else bool(info.cdi_folders),
         cdi_folders=tuple(map(one_line, info.cdi_folders or ())),
         runtimes=tuple(sorted(map(one_line, info.runtimes or ()))),
         default_runtime=one_line(info.default_runtime) or None,
-        cgroup_driver=one_line(info.cgroup_driver) or Missing(problem or "docker does not tell"),
+        cgroup_driver=one_line(info.cgroup_driver) or silent,
         context=None if context == "default" else one_line(context),
         remote=remote,
         config_path=path,

@@ -6,7 +6,6 @@ Sources with __pycache__, compiled by the very Python that will run them, in a f
 
 import hashlib
 import os
-import secrets
 import shutil
 import stat
 
@@ -70,7 +69,7 @@ def _hash(sources: dict[str, str]) -> str:
 def _install(folder: str, sources: dict[str, str], run: proc.Runner) -> None:
     python = system_python(run)
     make_folder(os.path.dirname(folder))
-    staging = f"{os.path.dirname(folder)}/.{os.path.basename(folder)}.{secrets.token_hex(4)}.tmp"
+    staging = f"{os.path.dirname(folder)}/.{os.path.basename(folder)}.{os.urandom(4).hex()}.tmp"
     try:
         os.mkdir(staging, 0o755)
         for name, source in sources.items():
@@ -95,7 +94,7 @@ def switch(libexec: str, name: str) -> None:
     current = f"{libexec}/current"
     if os.path.islink(current) and os.readlink(current) == name:
         return
-    temporary = f"{libexec}/.current.{secrets.token_hex(4)}.tmp"
+    temporary = f"{libexec}/.current.{os.urandom(4).hex()}.tmp"
     os.symlink(name, temporary)
     os.rename(temporary, current)
 

@@ -7,7 +7,6 @@ environment, so nothing is downloaded.
 import hashlib
 import importlib.metadata
 import os
-import secrets
 import shutil
 import sys
 
@@ -84,7 +83,7 @@ def _hash(files: dict[str, str]) -> str:
 
 def _install(made: str, python: str, files: dict[str, str]) -> None:
     make_folder(os.path.dirname(made))
-    staging = f"{os.path.dirname(made)}/.{os.path.basename(made)}.{secrets.token_hex(4)}.tmp"
+    staging = f"{os.path.dirname(made)}/.{os.path.basename(made)}.{os.urandom(4).hex()}.tmp"
     try:
         for name, source in files.items():
             target = f"{staging}/lib/{name}"

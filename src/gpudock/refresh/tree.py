@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import re
-import secrets
 import shutil
 
 from gpudock.errors import HostError
@@ -33,7 +32,7 @@ def build(generation: str, contents: dict[str, Content], ways: tuple[place.Way, 
 
 
 def _build_variant(generation: str, label: str, content: Content, ways: tuple[place.Way, ...]) -> None:
-    staging = f"{generation}/.{label}.{secrets.token_hex(4)}.tmp"
+    staging = f"{generation}/.{label}.{os.urandom(4).hex()}.tmp"
     binds: dict[str, str] = {}
     try:
         os.mkdir(staging, 0o755)
@@ -128,6 +127,6 @@ def remove(generation: str) -> None:
         with contextlib.suppress(OSError, ValueError), open(f"{generation}/{label}/{BINDS}", encoding="utf-8") as file:
             for path in json.load(file):
                 place.unbind(f"{generation}/{label}/{path}")
-    doomed = f"{os.path.dirname(generation)}/.{os.path.basename(generation)}.{secrets.token_hex(4)}.tmp"
+    doomed = f"{os.path.dirname(generation)}/.{os.path.basename(generation)}.{os.urandom(4).hex()}.tmp"
     os.rename(generation, doomed)
     shutil.rmtree(doomed, ignore_errors=True)

@@ -42,14 +42,7 @@ class Engine:
 @contextmanager
 def podman(folder: Path) -> Iterator[Engine]:
     """The distribution's Podman as root with runc. Containers have no network unless they ask for the host's."""
-    folder.mkdir(parents=True)
-    files = {"CONTAINERS_CONF": "containers.conf", "CONTAINERS_STORAGE_CONF": "storage.conf"}
-    (folder / "containers.conf").write_text(_containers_conf(folder))
-    # Podman keeps the rest below graphroot, and there its process that cleans up looks for it: that one sees no variables.
-    (folder / "storage.conf").write_text(
-        f'[storage]\ndriver = "{_storage_driver(folder)}"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n'
-    )
-    env = os.environ | {name: str(folder / file) for name, file in files.items()}
+    env = os.environ | podman_settings(folder, _storage_driver(folder.parent))
     _put_first_on_path(env, folder / "bin", {"podman": archive.installed("podman")})
     with _gone_afterwards(folder):
         version = run(["podman", "version", "--format", "{{.Client.Version}}"], env=env).stdout.strip()
@@ -58,6 +51,17 @@ def podman(folder: Path) -> Iterator[Engine]:
             yield engine
         finally:
             engine.remove_containers()
+
+
+def podman_settings(folder: Path, driver: str) -> dict[str, str]:
+    """Variables by which a Podman keeps all it has in a new folder; driver: overlay, or vfs, which mounts nothing."""
+    folder.mkdir(parents=True)
+    (folder / "containers.conf").write_text(_containers_conf(folder))
+    # Podman keeps the rest below graphroot, and there its process that cleans up looks for it: that one sees no variables.
+    (folder / "storage.conf").write_text(
+        f'[storage]\ndriver = "{driver}"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n'
+    )
+    return {"CONTAINERS_CONF": f"{folder}/containers.conf", "CONTAINERS_STORAGE_CONF": f"{folder}/storage.conf"}
 
 
 def docker20(folder: Path, config: Mapping[str, object] | None = None) -> AbstractContextManager[Engine]:

@@ -7,11 +7,20 @@ from gpudock.gpu.compile import compile_plan
 from gpudock.plan.document import Plan
 from unit.machines import VERSION, snapshot
 
-HOOK = ("/usr/bin/python3", "python3", "-I", "/usr/libexec/gpudock/current/hook.py", "--plan", "/run/gpudock/plans/1.json")
+HOOK = (
+    "/usr/bin/python3",
+    "python3",
+    "-I",
+    "/usr/libexec/gpudock/current/hook.py",
+    "--plan",
+    "/run/gpudock/plans/1.json",
+)
 OPTIONS = Options(hook=HOOK)
 
 
-def plan(gpus: int = 2, mig: dict[int, int] | None = None, *, nodes: tuple[DeviceNode, ...] = (), wsl: bool = False) -> Plan:
+def plan(
+    gpus: int = 2, mig: dict[int, int] | None = None, *, nodes: tuple[DeviceNode, ...] = (), wsl: bool = False
+) -> Plan:
     library = DriverFile(
         role="library",
         name=f"libcuda.so.{VERSION}",

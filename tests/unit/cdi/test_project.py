@@ -18,7 +18,12 @@ from unit.machines import node, uuid
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "data/cdi-schema.json").read_text())
 CHANNELS = tuple(node(f"/dev/nvidia-caps-imex-channels/channel{number}", 238, number) for number in (0, 2, 10))
-BESIDE = (*CHANNELS, node("/dev/nvidia-fs0", 500, 0), node("/dev/gdrdrv", 501, 0), node("/dev/infiniband/rdma_cm", 10, 60))
+BESIDE = (
+    *CHANNELS,
+    node("/dev/nvidia-fs0", 500, 0),
+    node("/dev/gdrdrv", 501, 0),
+    node("/dev/infiniband/rdma_cm", 10, 60),
+)
 EVERY_SPEC = {
     "gpus": project.gpus(plan(), OPTIONS),
     "mig": project.gpus(plan(mig={1: 2}), OPTIONS),
@@ -27,7 +32,10 @@ EVERY_SPEC = {
     "plain": project.gpus(plan(1), OPTIONS._replace(all_device=False, filtered=False)),
     "wsl": project.gpus(plan(1, wsl=True), OPTIONS),
     "management": project.management(plan(), OPTIONS._replace(vendor="management.nvidia.com")),
-    **{mode: project.beside(plan(nodes=BESIDE), mode, f"nvidia.com/{mode}") for mode in ("imex", "gds", "gdrcopy", "mofed")},
+    **{
+        mode: project.beside(plan(nodes=BESIDE), mode, f"nvidia.com/{mode}")
+        for mode in ("imex", "gds", "gdrcopy", "mofed")
+    },
 }
 
 
@@ -52,10 +60,10 @@ def test_every_specification_is_valid(name: str) -> None:
     assert problems(spec) == []
 
 
-def test_the_schema_itself_refuses(name: str = "gpus") -> None:
-    for change in ({"kind": "gpu"}, {"cdiVersion": "0.1"}, {"devices": []}, {"surplus": 1}):
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate({**EVERY_SPEC[name], **change}, SCHEMA)
+@pytest.mark.parametrize(("field", "value"), [("kind", "gpu"), ("cdiVersion", "0.1"), ("devices", []), ("surplus", 1)])
+def test_the_schema_itself_refuses(field: str, value: object) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**EVERY_SPEC["gpus"], field: value}, SCHEMA)
 
 
 @pytest.mark.parametrize("name", EVERY_SPEC)
@@ -93,7 +101,9 @@ class TestNames:
 
     def test_filtered_devices_beside_the_full_ones(self) -> None:
         spec = EVERY_SPEC["gpus"]
-        assert {"0", "0.utility", "0.compute.utility", "all.compute.utility", f"{uuid('GPU', 1)}.utility"} <= set(names(spec))
+        assert {"0", "0.utility", "0.compute.utility", "all.compute.utility", f"{uuid('GPU', 1)}.utility"} <= set(
+            names(spec)
+        )
         assert full(EVERY_SPEC["plain"]) == names(EVERY_SPEC["plain"]) == ["0", uuid("GPU", 0)]
         assert project.device_name("0", ("utility",)) == "0.utility"
         assert project.device_name("0", capabilities.ALL) == "0"
@@ -115,7 +125,10 @@ class TestChoice:
 
     def test_all_is_all_of_the_chosen(self) -> None:
         spec = project.gpus(plan(3), OPTIONS._replace(device_ids=("0", "2")))
-        assert [path for path in paths(spec, "all") if path[-1].isdigit() and "dri" not in path] == ["/dev/nvidia0", "/dev/nvidia2"]
+        assert [path for path in paths(spec, "all") if path[-1].isdigit() and "dri" not in path] == [
+            "/dev/nvidia0",
+            "/dev/nvidia2",
+        ]
 
     @pytest.mark.parametrize("ids", [("7",), ("1",), ("0", "7"), ("GPU-unknown",), ("",)])
     def test_an_unknown_device_is_refused_by_name(self, ids: tuple[str, ...]) -> None:
@@ -196,10 +209,14 @@ def test_hooks(name: str) -> None:
 
 class TestVersion:
     def test_the_oldest_that_has_what_is_used(self) -> None:
-        assert {name: spec["cdiVersion"] for name, spec in EVERY_SPEC.items() if spec["cdiVersion"] != "0.5.0"} == {"groups": "0.7.0"}
+        assert {name: spec["cdiVersion"] for name, spec in EVERY_SPEC.items() if spec["cdiVersion"] != "0.5.0"} == {
+            "groups": "0.7.0"
+        }
 
     def test_groups_only_where_nodes_need_them(self) -> None:
-        gids = {device["name"]: device["containerEdits"].get("additionalGids") for device in EVERY_SPEC["groups"]["devices"]}
+        gids = {
+            device["name"]: device["containerEdits"].get("additionalGids") for device in EVERY_SPEC["groups"]["devices"]
+        }
         assert gids["0"] == [105]  # the DRM nodes' group
         assert gids["0.compute.utility"] is None
 
@@ -228,7 +245,9 @@ class TestBeside:
     def test_management_has_every_node_and_the_whole_driver(self) -> None:
         (device,) = EVERY_SPEC["management"]["devices"]
         assert device["name"] == "all"
-        assert {"/dev/nvidia0", "/dev/nvidia1", "/dev/nvidiactl", "/dev/nvidia-uvm"} <= set(paths(EVERY_SPEC["management"], "all"))
+        assert {"/dev/nvidia0", "/dev/nvidia1", "/dev/nvidiactl", "/dev/nvidia-uvm"} <= set(
+            paths(EVERY_SPEC["management"], "all")
+        )
         assert device["containerEdits"]["mounts"][0]["hostPath"].endswith("/all")
 
     def test_management_of_a_machine_without_nodes_is_refused(self) -> None:

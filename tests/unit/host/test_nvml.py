@@ -15,11 +15,11 @@ from unit.recorded import Recorder, fill
 LIBRARY = "libnvidia-ml.so.1"
 
 
-def tree(folder: Path, **links: str) -> dict[str, str]:
-    """Folder -> version of the library in it."""
-    files = {f"/{place.replace('_', '/')}/libnvidia-ml.so.{version}": "" for place, version in links.items()}
-    fill(folder, files, {f"/{place.replace('_', '/')}/{LIBRARY}": f"libnvidia-ml.so.{v}" for place, v in links.items()})
-    return {}
+def tree(folder: Path, **versions: str) -> None:
+    """Libraries in folders: usr_lib64="535.54.03" puts that version into /usr/lib64."""
+    for place, version in versions.items():
+        base = "/" + place.replace("_", "/")
+        fill(folder, {f"{base}/libnvidia-ml.so.{version}": ""}, {f"{base}/{LIBRARY}": f"libnvidia-ml.so.{version}"})
 
 
 def found(folder: Path, loaded: str | None, *, wsl: bool = False) -> str | None:

@@ -92,7 +92,7 @@ def test_engines_and_packages_when_asked(machine: Path, monkeypatch: pytest.Monk
 def test_an_empty_machine_is_full_of_reasons(tmp_path: Path) -> None:
     taken = take(tmp_path / "machine", Result(127, "", "never asked"), packages=True)
     assert taken.nvml == Missing(f"no libnvidia-ml.so.1 below {tmp_path}/machine")
-    assert taken.gpus == taken.nodes == taken.pci == taken.modules == ()
+    assert [*taken.gpus, *taken.nodes, *taken.pci, *taken.modules, *taken.cdi_specs] == []
     assert isinstance(taken.driver, Missing)
     assert isinstance(taken.kernel_driver.version, Missing)
     assert isinstance(taken.packages, Missing)

@@ -1,0 +1,60 @@
+"""A neighbour that swaps a folder of the image with a link to the host, as fast as it can, while the hook works there."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gpudock.errors import GpudockError
+from gpudock.start.rootfs import Rootfs
+from real.hook_stage import digest
+
+pytestmark = pytest.mark.real
+TRIES = 3_000
+EXCHANGE = """
+import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+one, other = sys.argv[1].encode(), sys.argv[2].encode()
+print("ready", flush=True)
+while True:
+    libc.renameat2(-100, one, -100, other, 2)
+"""
+
+
+@pytest.fixture
+def swapped(tmp_path: Path) -> Iterator[Path]:
+    """image/etc is a folder at one moment and a link to the host's at the next."""
+    image, host = tmp_path / "image", tmp_path / "host"
+    for folder in (image / "etc/deep", host / "deep"):
+        folder.mkdir(parents=True)
+        (folder / "file").write_text(folder.parent.name)
+    (image / "swap").symlink_to(host)
+    argv = [sys.executable, "-I", "-c", EXCHANGE, str(image / "etc"), str(image / "swap")]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as swapper:
+        assert swapper.stdout is not None
+        assert swapper.stdout.readline() == b"ready\n"
+        yield tmp_path
+        swapper.kill()
+
+
+def test_the_host_is_neither_read_nor_written(swapped: Path) -> None:
+    before = digest(swapped / "host")
+    root = Rootfs(str(swapped / "image"))
+    outcomes = {"read": 0, "written": 0, "refused": 0}
+    begun = time.monotonic()
+    for turn in range(TRIES):
+        try:
+            found = root.read("/etc/deep/file", 100)
+            assert found != b"host"
+            outcomes["read"] += found is not None
+            root.publish("/etc/deep/new", b"%d" % turn)
+            root.link("/etc/deep/link", str(turn))
+            outcomes["written"] += 1
+        except GpudockError:
+            outcomes["refused"] += 1
+    assert time.monotonic() - begun < 60
+    assert digest(swapped / "host") == before
+    assert min(outcomes["written"], outcomes["refused"]) > TRIES // 100, outcomes
