@@ -62,8 +62,8 @@ def run(command: Command) -> Result:
             pass_fds=command.pass_fds,
             start_new_session=True,
         )
-    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
-        return Result(NOT_FOUND, "", f"{command.argv[0]}: {error.strerror}")
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in an argument
+        return Result(NOT_FOUND, "", f"{command.argv[0]}: {getattr(error, 'strerror', None) or error}")
     try:
         out, err = child.communicate(command.stdin or None, timeout=command.timeout)
     except subprocess.TimeoutExpired:

@@ -14,10 +14,24 @@ def _host_error(verb: str, path: str, error: OSError) -> HostError:
     return HostError(f"Cannot {verb} {path}.", why=error.strerror or str(error), mend=mend)
 
 
+@contextlib.contextmanager
+def usual_umask() -> Iterator[None]:
+    """What is made meanwhile can be read by all and changed by its owner only, whatever umask the caller has.
+
+    With 077 users in containers could not look into the driver tree; with 000 anybody could change it.
+    """
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def make_folder(path: str, mode: int = 0o755) -> None:
     """Make a folder and its missing parents; one that is there keeps its mode."""
     try:
-        os.makedirs(path, mode=mode, exist_ok=True)
+        with usual_umask():
+            os.makedirs(path, mode=mode, exist_ok=True)
     except OSError as error:
         raise _host_error("make the folder", path, error) from error
 

@@ -1,21 +1,24 @@
 """Facts and wishes in, the engine's command line or an error out. Pure."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from gpudock.engine import advice
 from gpudock.engine.base import KIND, Client, Decision, Mechanism, Wish, plain
 from gpudock.engine.image import Image
 from gpudock.engine.offer import Chosen, Offer
 from gpudock.errors import UsageError
-from gpudock.facts.engine import Engine
 from gpudock.plan import environment, requirement
 from gpudock.plan.quote import quote
 from gpudock.plan.request import VISIBLE_DEVICES
 
+if TYPE_CHECKING:
+    from gpudock.facts.engine import Engine
+
 RUNTIMES = ("gpudock", "nvidia")  # best first
 
 
-def mechanism(client: Client, facts: Engine, wish: Wish) -> Mechanism:
+def mechanism(client: Client, facts: "Engine", wish: Wish) -> Mechanism:
     """The best way to give a container GPUs that this engine has. Raises EngineError and UsageError."""
     if facts.cdi is True:
         _no_other_devices(wish)
@@ -47,7 +50,7 @@ def _no_other_devices(wish: Wish) -> None:
         )
 
 
-def decide(client: Client, facts: Engine, wish: Wish, image: Image | None, offer: Offer) -> Decision:
+def decide(client: Client, facts: "Engine", wish: Wish, image: Image | None, offer: Offer) -> Decision:
     """What to start, and what to say before. `image`: None when it is not here. Raises GpudockError."""
     way = mechanism(client, facts, wish)
     variables = in_container(wish, image)

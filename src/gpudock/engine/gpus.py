@@ -13,7 +13,6 @@ from gpudock.host import nvml
 from gpudock.host.root import Root
 from gpudock.plan.document import Plan
 
-CHEAP = 0.1  # seconds that a warning about busy GPUs may cost; a driver without persistence mode takes many times that
 LIBRARY = "libnvidia-ml.so."
 
 

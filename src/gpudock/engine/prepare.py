@@ -2,19 +2,24 @@
 
 import os
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gpudock import proc
-from gpudock.engine import advice, decide, gpus, image, local
+from gpudock.engine import advice, decide, image, local
 from gpudock.engine.asked import Asked
 from gpudock.engine.base import Answer, Client, Decision, Wish
 from gpudock.engine.offer import MissingVariantError, NamesOffer, Offer, PlanOffer
 from gpudock.errors import EngineError, GpudockError
-from gpudock.facts.engine import Engine
 from gpudock.plan import requirement
 from gpudock.refresh.current import StaleError
 from gpudock.refresh.paths import Paths
 
+if TYPE_CHECKING:
+    from gpudock.engine.gpus import Reading
+    from gpudock.facts.engine import Engine
+    from gpudock.plan.document import Plan
+
+CHEAP = 0.1  # seconds that a warning about busy GPUs may cost; a driver without persistence mode takes many times that
 PATIENT = 5.0  # seconds for the driver, when an image's requirements hang on its answer
 
 
@@ -33,7 +38,7 @@ class _Source(NamedTuple):
     """Where the devices come from, and what NVML says meanwhile."""
 
     offer: Offer
-    reading: gpus.Reading | None = None
+    reading: "Reading | None" = None
     place: Paths | None = None  # of our own specification
     folder: str = ""  # of the specification on this machine
 
@@ -60,9 +65,7 @@ def prepare(wish: Wish, clients: tuple[Client, ...], first: Asked, tools: Tools)
     found = _image(asked, wish, tools)
     source = _completed(source, wish, found)
     decision = _decided(lambda offer: decide.decide(client, facts, wish, found, offer), source, tools)
-    busy = source.reading.within(gpus.CHEAP)[1] if source.reading else ()
-    warnings = advice.busy(busy, decision.chosen, gpus.owner, uid=tools.uid)
-    return decision._replace(notes=(*notes, *decision.notes, *warnings))
+    return decision._replace(notes=(*notes, *decision.notes, *_busy(source, decision, tools)))
 
 
 def _early(client: Client, tools: Tools) -> _Source | None:
@@ -79,14 +82,34 @@ def _local(tools: Tools, refresh: local.Refresh | None) -> _Source:
     own = local.own_plan(tools.places, refresh)
     if own is not None:
         plan, place = own
-        return _Source(PlanOffer(plan), gpus.of_plan(plan, tools.run), place, place.cdi)
+        return _Source(PlanOffer(plan), _reading(tools, plan), place, place.cdi)
     theirs = local.foreign(tools.places[0])
     if theirs is None:
         raise StaleError("The CDI specification of this machine has just been removed.")
+    from gpudock.engine import gpus  # noqa: PLC0415  start-up time
+
     driver = local.loaded_driver()
     local.check(theirs, driver)
     offer = NamesOffer(theirs.names, theirs.path, driver)
     return _Source(offer, gpus.of_machine(driver, tools.run), None, os.path.dirname(theirs.path))
+
+
+def _reading(tools: Tools, plan: "Plan") -> "Reading | None":
+    """Only somebody who starts a container wants to hear how busy its GPUs are at this moment."""
+    if tools.dry_run:
+        return None
+    from gpudock.engine import gpus  # noqa: PLC0415  start-up time
+
+    return gpus.of_plan(plan, tools.run)
+
+
+def _busy(source: _Source, decision: Decision, tools: Tools) -> tuple[str, ...]:
+    if source.reading is None:
+        return ()
+    from gpudock.engine import gpus  # noqa: PLC0415  imported already
+
+    found = source.reading.within(CHEAP)[1]
+    return tuple(advice.busy(found, decision.chosen, gpus.owner, uid=tools.uid))
 
 
 def _answering(
@@ -108,7 +131,7 @@ def _answering(
     raise failures[0]
 
 
-def _looking_in(client: Client, facts: Engine, folder: str) -> Client:
+def _looking_in(client: Client, facts: "Engine", folder: str) -> Client:
     if local.seen_by(facts, folder):
         return client
     told = client.looking_in(folder, facts)
@@ -137,7 +160,7 @@ def _completed(source: _Source, wish: Wish, found: image.Image | None) -> _Sourc
     if not isinstance(source.offer, NamesOffer) or source.reading is None:
         return source
     required = requirement.from_environment(decide.in_container(wish, found))[0]
-    patience = PATIENT if required or isinstance(wish.request.devices, tuple) else gpus.CHEAP
+    patience = PATIENT if required or isinstance(wish.request.devices, tuple) else CHEAP
     cuda, known = source.reading.within(patience)
     return source._replace(offer=source.offer._replace(cuda=cuda, gpus=known))
 

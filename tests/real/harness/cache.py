@@ -1,13 +1,14 @@
-"""Things that are slow to make, kept between runs in .cache at the root of the checkout (git ignores it)."""
+"""Things that are slow to make (images, another Docker, driver packages), kept between runs in this user's cache."""
 
 import fcntl
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[3] / ".cache"
+FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpudock-tests"
 
 
 def key(*parts: str | bytes) -> str:
@@ -24,7 +25,7 @@ def place(stem: str, key: str, suffix: str = "") -> Path:
 
 
 def kept(stem: str, key: str, make: Callable[[Path], None], suffix: str = "") -> Path:
-    """The file or folder .cache/STEM.KEY+SUFFIX. make(PATH) makes it beside its place, whence one rename puts it there:
+    """The file or folder STEM.KEY+SUFFIX of the cache. make(PATH) makes it beside its place, whence one rename puts it there:
     what is found there is complete. Forms with another key are removed.
     """
     final = place(stem, key, suffix)

@@ -13,6 +13,7 @@ from real.harness.commands import CommandFailed, run
 
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _CAT = "/usr/lib/apt/apt-helper"  # reads an index whatever it is compressed with
+_ENV = {**os.environ, "LC_ALL": "C"}
 _AT_ONCE = 4
 _ATTEMPTS = 3
 _CONF = """
@@ -62,7 +63,8 @@ class Shelf:
         ]
         (folder / "sources.list").write_text("".join(lines))
         (folder / "apt.conf").write_text(_CONF.format(state=folder))
-        self._run("apt-get", "update", "-qq")
+        # A mirror that is just being renewed misses some index; only a package that is then missing is an error.
+        self._updated = run([*self._apt("apt-get"), "update", "-qq"], env=_ENV, timeout=300, check=False).stderr
 
     def made_from(self, source: str, suite: str, architecture: str, component: str) -> list[str]:
         """Names of the binary packages of a source package."""
@@ -115,8 +117,13 @@ class Shelf:
         )
 
     def _run(self, program: str, *arguments: str) -> str:
-        env = {**os.environ, "LC_ALL": "C"}
-        return run([program, "-c", str(self.folder / "apt.conf"), *arguments], env=env, timeout=300).stdout
+        try:
+            return run([*self._apt(program), *arguments], env=_ENV, timeout=300).stdout
+        except CommandFailed as failure:
+            raise CommandFailed(f"{failure}\napt-get update had said:\n{self._updated[-2000:]}") from failure
+
+    def _apt(self, program: str) -> tuple[str, ...]:
+        return program, "-c", str(self.folder / "apt.conf")
 
 
 def _shares(debs: list[Deb]) -> list[list[Deb]]:

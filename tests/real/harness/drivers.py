@@ -16,7 +16,7 @@ from real.harness.commands import CommandFailed
 from real.harness.debs import Deb, Shelf
 
 _FORM = "2"  # of what is stored: raise it when the code stores something else
-_KINDS = ("amd64 main contrib non-free non-free-firmware", "i386 contrib non-free")
+_KINDS = ("amd64 main contrib non-free non-free-firmware", "i386 non-free")
 _RELEASES = {"bookworm": "debian 12 bookworm", "trixie": "debian 13 trixie"}
 _KERNEL_SIDE = ("-kernel-dkms", "-kernel-source", "-detect", "-legacy-check")  # sources and scripts, no user space
 GLVND = ("libglvnd0", "libgl1", "libglx0", "libegl1", "libgles1", "libgles2", "libopengl0")
