@@ -82,7 +82,7 @@ class Driver:
 
 @functools.cache
 def fetch() -> dict[str, Driver]:
-    """The drivers by branch. First use downloads some 800 MB and keeps about 90 MB in .cache/drivers."""
+    """The drivers by branch. First use downloads some 800 MB and keeps about 90 MB in the cache."""
     store = cache.kept("drivers/debian", cache.key(_FORM, repr(BRANCHES), repr(_KINDS)), _make)
     return {branch.name: _read(branch, store / branch.name) for branch in BRANCHES}
 

@@ -12,7 +12,7 @@ WITH_PROBE = tuple(name for name in NAMES if name != "busybox")
 
 
 def tar(name: str) -> Path:
-    """The image's root file system as a tar below .cache/images, made on first use: debian takes half a minute."""
+    """The image's root file system as a tar in the cache, made on first use: debian takes half a minute."""
     made_from = (Path(rootfs.__file__).read_bytes(), rootfs.PROBE_SOURCE.read_bytes(), archive.codename())
     return cache.kept(f"images/{name}", cache.key(*made_from), lambda staging: _make(name, staging), suffix=".tar")
 

@@ -1,6 +1,7 @@
 """The rootfs, out of what runtimes hand to a hook; and what hostile states give."""
 
 import json
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -82,15 +83,17 @@ def test_ten_thousand_mutations(folder: Path) -> None:
     rng = random.Random(11)
     good = {"state": state(folder), "config": (folder / "config.json").read_bytes()}
     refused = 0
+    config = os.open(folder / "config.json", os.O_WRONLY)
     for turn in range(10_000):
         part = ("state", "config")[turn % 2]
         data = bytearray(good[part])
         for _ in range(rng.randint(1, 3)):
             data[rng.randrange(len(data))] = rng.choice(b'"{}[]:,\\0\x00\xff\nu/ x')
         if part == "config":
-            (folder / "config.json").write_bytes(data)
+            os.pwrite(config, data, 0)  # of the same length; much faster than a new file
         try:
             bundle.rootfs_path(bytes(data) if part == "state" else good["state"])
         except InputError:
             refused += 1
+    os.close(config)
     assert refused > 3000

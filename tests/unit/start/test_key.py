@@ -21,6 +21,7 @@ DEVICES = """Character devices:
   1 mem
 195 nvidia
 195 nvidiactl
+231 infiniband_verbs
 238 nvidia-uvm
 241 nvidia-caps
 
@@ -67,7 +68,7 @@ def planned(machine: Path, **changes: Any) -> Key:
         "sys": str(machine / "sys"),
         "boot_id": key.read_boot_id(),
         "module": "580.159.04",
-        "majors": {"nvidia": 195, "nvidia-uvm": 238, "nvidia-caps": 241},
+        "majors": {"nvidia": 195, "nvidia-uvm": 238, "nvidia-caps": 241, "infiniband_verbs": 231},
         "gpus": {"0000:00:06.0": ["0", UUID]},
         "mig_minors": {"gpu0/gi1/access": 12, "gpu0/gi1/ci0/access": 13, "config": 1},
         "files": [library],
@@ -77,7 +78,8 @@ def planned(machine: Path, **changes: Any) -> Key:
 
 def test_what_is_read(machine: Path) -> None:
     proc = str(machine / "proc")
-    assert key.read_majors(proc) == {"nvidia": 195, "nvidiactl": 195, "nvidia-uvm": 238, "nvidia-caps": 241}
+    majors = {"mem": 1, "nvidia": 195, "nvidiactl": 195, "infiniband_verbs": 231, "nvidia-uvm": 238, "nvidia-caps": 241}
+    assert key.read_majors(proc) == majors
     assert key.read_gpus(proc) == {"0000:00:06.0": ["0", UUID]}
     assert key.read_mig_minors(proc)["gpu0/gi1/ci0/access"] == 13
     assert key.read_module(str(machine / "sys")) == "580.159.04"
