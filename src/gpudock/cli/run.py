@@ -104,7 +104,7 @@ def _engine(verb: str, arguments: "Arguments", environment: "Mapping[str, str]")
     from gpudock.engine.base import Wish
     from gpudock.engine.image import PullFailed
 
-    files = {path: _read(path) for value in arguments.values.get("env-file", ()) for path in (value,)}
+    files = {path: _read(path) for path in arguments.values.get("env-file", ())}
     wish = Wish(verb, arguments, request, flags.environment(arguments, files, dict(environment)))
     try:
         decision = prepare.prepare(wish, clients, asked, _tools(wish, environment))
@@ -121,8 +121,12 @@ def _become(argv: tuple[str, ...], *, dry_run: bool) -> int:
 
         print(join(argv))
         return 0
+    import signal
+
     from gpudock import proc
 
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python; the engine starts as from a shell
+        signal.signal(ignored, signal.SIG_DFL)
     sys.stderr.flush()
     proc.become(argv)
     return 0
@@ -132,6 +136,7 @@ def _tools(wish: "Wish", environment: "Mapping[str, str]") -> "Tools":
     import os
 
     from gpudock import proc
+    from gpudock.engine.local import Here
     from gpudock.engine.prepare import Tools
     from gpudock.refresh import paths
 
@@ -142,7 +147,7 @@ def _tools(wish: "Wish", environment: "Mapping[str, str]") -> "Tools":
     return Tools(
         run=proc.run,
         pull=_pull,
-        places=(system,) if own == system else (system, own),
+        here=Here((system,) if own == system else (system, own)),
         refresh=_refresher(system) if uid == 0 and not dry_run else None,
         dry_run=dry_run,
         uid=uid,
@@ -163,11 +168,20 @@ def _refresher(where: "Paths") -> "Callable[[tuple[tuple[str, ...], ...]], objec
     """Makes our specification anew as `gpudock refresh` does, from where it was made before."""
 
     def refresh(wanted: tuple[tuple[str, ...], ...]) -> object:
+        import os
+
         from gpudock.cli.options import HostOptions
+        from gpudock.errors import HostError
         from gpudock.refresh import cycle, install
 
-        print("gpudock: the CDI specification is made anew, as by gpudock refresh", file=sys.stderr)
         simulated, library_links = _earlier(where)
+        if simulated and not os.path.isdir(simulated):
+            raise HostError(
+                f"The simulated GPUs of {simulated} are gone.",
+                why="the CDI specification was made from that folder",
+                mend="sudo gpudock refresh, for this machine's own GPUs or with --simulated FOLDER for others",
+            )
+        print("gpudock: the CDI specification is made anew, as by gpudock refresh", file=sys.stderr)
         host = HostOptions(simulated=simulated)
         return cycle.refresh(
             lambda: host.load(engines=True),

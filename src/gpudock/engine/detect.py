@@ -64,7 +64,7 @@ def clients(own: Mapping[str, str], machine: Machine) -> tuple[Client, ...]:
     if elsewhere and not wanted:
         found = [client for client in found if client.name == "docker"]
     if not found:
-        raise _not_installed("docker" if elsewhere else wanted)
+        raise _not_installed("docker" if elsewhere else wanted, "--" + elsewhere if elsewhere else source)
     if not wanted and len(found) > 1:
         docker, podman = found
         if docker.endpoint.address != endpoint.LOCAL:  # a docker that was set up for this user is the one that is meant
@@ -83,12 +83,12 @@ def _client(name: str, own: Mapping[str, str], machine: Machine) -> Client | Non
     return Docker(program, where, machine.environment, machine.kernel, not machine.root)
 
 
-def _not_installed(wanted: str) -> EngineError:
+def _not_installed(wanted: str, source: str) -> EngineError:
     if wanted:
         return EngineError(
             f"{wanted} is not installed.",
             why=f"no program {wanted} on PATH",
-            mend=f"install it, or leave --engine {wanted} out to use what is here",
+            mend=f"install it, or leave {source} out to use the engine that is here",
         )
     return EngineError(
         "There is no container engine.",

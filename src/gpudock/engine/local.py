@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from gpudock.facts.engine import CdiSpecFile, Engine
 
 FOLDERS = ("/etc/cdi", "/var/run/cdi")  # where engines look; a device in the later one wins
+OWN_EXTRAS = "gpudock-"  # begins the names of our specifications of other devices than GPUs
 Refresh = Callable[[tuple[tuple[str, ...], ...]], object]  # given capability sets that it shall build too
+
+
+class Here(NamedTuple):
+    """Where this machine's specifications and its driver are looked for."""
+
+    places: tuple[Paths, ...]  # where our own specification may be, best first
+    folders: tuple[str, ...] = FOLDERS
+    sys: str = "/sys"
 
 
 class Foreign(NamedTuple):
@@ -26,29 +35,28 @@ class Foreign(NamedTuple):
     names: tuple[str, ...]
 
 
-def own_plan(places: tuple[Paths, ...], refresh: Refresh | None) -> tuple[Plan, Paths] | None:
+def own_plan(here: Here, refresh: Refresh | None) -> tuple[Plan, Paths] | None:
     """The plan in force and where it lies; None when somebody else's specification is in charge.
 
-    `places`: where our specification may be, best first. A plan that is missing or stale is made anew by `refresh`,
-    else StaleError is raised.
+    A plan that is missing or stale is made anew by `refresh`; without it StaleError is raised.
     """
-    place = next((each for each in places if os.path.exists(each.spec)), places[0])
+    place = next((each for each in here.places if os.path.exists(each.spec)), here.places[0])
     if os.path.exists(place.spec):
         _alone(place.spec)
-    elif foreign(places[0]) is not None:
+    elif foreign(here) is not None:
         return None
     try:
         return current(place).plan, place
     except StaleError:
         if refresh is None:
-            _no_driver(place)
+            _no_driver(place, here)
             raise
     refresh(())
     return current(place).plan, place
 
 
-def _no_driver(place: Paths) -> None:
-    if not os.path.exists(place.spec) and not loaded_driver() and not os.path.exists("/dev/dxg"):
+def _no_driver(place: Paths, here: Here) -> None:
+    if not os.path.exists(place.spec) and not loaded_driver(here) and not os.path.exists("/dev/dxg"):
         raise HostError(
             "--gpus asks for a GPU, but this machine has no NVIDIA driver loaded.",
             why="there is no /sys/module/nvidia",
@@ -64,7 +72,8 @@ def renewed(place: Paths, refresh: Refresh, wanted: tuple[str, ...]) -> PlanOffe
 
 def _specs(folders: tuple[str, ...], own: str) -> "list[CdiSpecFile]":
     """Specifications of the GPUs that are not ours."""
-    if not any(name.endswith((".json", ".yaml")) for folder in folders for name in _names(folder) if name != own):
+    names = (name for folder in folders for name in _names(folder) if name.endswith((".json", ".yaml")))
+    if all(name == own or name.startswith(OWN_EXTRAS) for name in names):
         return []
     from gpudock.host import cdi_specs  # noqa: PLC0415  start-up time: most often there is none
 
@@ -90,9 +99,10 @@ def _alone(spec: str) -> None:
         )
 
 
-def foreign(place: Paths) -> Foreign | None:
+def foreign(here: Here) -> Foreign | None:
     """The specification of somebody else's that engines would use: a later folder wins over an earlier one."""
-    folders = (*(folder for folder in FOLDERS if folder != place.cdi), place.cdi)
+    place = here.places[0]
+    folders = (*(folder for folder in here.folders if folder != place.cdi), place.cdi)
     specs = _specs(folders, os.path.basename(place.spec))
     return Foreign(specs[-1].path, specs[-1].devices) if specs else None
 
@@ -126,9 +136,9 @@ def _forgive_hooks(document: dict[str, Any]) -> None:
                 hook.setdefault("env", ["PATH=/usr/bin"])
 
 
-def loaded_driver() -> str:
+def loaded_driver(here: Here) -> str:
     """Version of the kernel module, "" when none is loaded."""
-    return (Root("/sys").text("/module/nvidia/version", 64) or "").strip()
+    return (Root(here.sys).text("/module/nvidia/version", 64) or "").strip()
 
 
 def seen_by(facts: "Engine", folder: str) -> bool:

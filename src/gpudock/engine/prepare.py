@@ -24,11 +24,11 @@ PATIENT = 5.0  # seconds for the driver, when an image's requirements hang on it
 
 
 class Tools(NamedTuple):
-    """How things are done. `places`: where our specification may lie, best first."""
+    """How things are done, and where."""
 
     run: proc.Runner
     pull: Callable[[tuple[str, ...]], int]  # shows what it does, returns the exit code
-    places: tuple[Paths, ...]
+    here: local.Here
     refresh: local.Refresh | None  # None: not allowed, or not wanted now
     dry_run: bool
     uid: int
@@ -79,16 +79,16 @@ def _early(client: Client, tools: Tools) -> _Source | None:
 
 
 def _local(tools: Tools, refresh: local.Refresh | None) -> _Source:
-    own = local.own_plan(tools.places, refresh)
+    own = local.own_plan(tools.here, refresh)
     if own is not None:
         plan, place = own
         return _Source(PlanOffer(plan), _reading(tools, plan), place, place.cdi)
-    theirs = local.foreign(tools.places[0])
+    theirs = local.foreign(tools.here)
     if theirs is None:
         raise StaleError("The CDI specification of this machine has just been removed.")
     from gpudock.engine import gpus  # noqa: PLC0415  start-up time
 
-    driver = local.loaded_driver()
+    driver = local.loaded_driver(tools.here)
     local.check(theirs, driver)
     offer = NamesOffer(theirs.names, theirs.path, driver)
     return _Source(offer, gpus.of_machine(driver, tools.run), None, os.path.dirname(theirs.path))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from gpudock.facts.driver import DriverFile, DriverFiles
 from gpudock.gpu import classify
-from gpudock.plan.document import MOUNT_POINT, Library, Link
+from gpudock.plan.document import MOUNT_POINT, OWN_LIBRARIES, OWN_XORG, Library, Link
 
 # Links that no host has, or that only some packages make, and that programs open.
 EXTRA_LINKS = {
@@ -137,7 +137,10 @@ def _places(chosen: list[DriverFile]) -> list[Link]:
         elif file.role == "xorg":
             sub = "drivers" if file.name.startswith("nvidia_drv") else "extensions"
             for name in (file.name, *file.links):
-                places[f"/usr/lib/xorg/modules/{sub}/{name}"] = target
+                places[f"{OWN_XORG}/modules/{sub}/{name}"] = target
+        elif file.name.startswith("libnvidia-eglcore") and _folder(file) == "lib64":
+            # libgbm has one folder for its back ends, and no way to name a second without losing Mesa's
+            places[f"{OWN_LIBRARIES}/gbm/nvidia-drm_gbm.so"] = f"{MOUNT_POINT}/lib64/gbm/nvidia-drm_gbm.so"
     return [Link(path=path, target=target) for path, target in places.items()]
 
 

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
         path: str
 
     class Link(TypedDict):
-        """A fixed place where programs look for a driver file: `path` becomes a link to `target` in the driver tree."""
+        """A fixed place where programs look for a driver file: `path` becomes a link to `target` in the driver tree.
+
+        OWN_LIBRARIES or OWN_XORG in front stands for a folder that each image has elsewhere.
+        """
 
         path: str
         target: str
@@ -111,4 +114,6 @@ else:  # importing typing costs more than the whole of a container start's own w
 
 FORMAT = 1
 MOUNT_POINT = "/usr/local/nvidia"
+OWN_LIBRARIES = "@lib"  # the image's folder for 64-bit libraries
+OWN_XORG = "@xorg"  # the image's folder of the X server
 SIZE_LIMIT = 8 << 20  # bytes; a plan for 16 GPUs is far below 1 MiB

@@ -135,7 +135,7 @@ def _new(data: bytes, base: int) -> "list[Entry]":
 
 def _columns(row: struct.Struct, table: bytes) -> "list[tuple[int, ...]]":
     """The table by columns: in Python much faster to work on than row by row."""
-    return list(zip(*row.iter_unpack(table))) if table else [()] * 5  # noqa: B905  strict= came with Python 3.10
+    return list(zip(*row.iter_unpack(table))) if table else [()] * 5
 
 
 def _entries(columns: "Sequence[Iterable[int]]", text: "dict[int, bytes]") -> "list[Entry]":
@@ -201,7 +201,7 @@ def build(found: "Sequence[Entry]") -> bytes:
     table_end = _HEADER.size + _ENTRY.size * len(found)
     texts = list(dict.fromkeys([*[entry[1] for entry in found], *[entry[2] for entry in found], *folders]))
     positions = list(accumulate([table_end, *[len(text) + 1 for text in texts]]))
-    offsets = dict(zip(texts, positions))  # noqa: B905
+    offsets = dict(zip(texts, positions))
     position = positions[-1]
     padding = -position % 4
     extension = position + padding

@@ -27,7 +27,7 @@ def char_is_signed(flags: int) -> bool:
 def libcmp(left: bytes, right: bytes, *, signed: bool) -> int:
     """As glibc's _dl_cache_libcmp, the sign of it: digits as numbers that wrap at 32 bits, above everything else."""
     start = 0
-    for one, other in zip(left, right):  # noqa: B905  strict= came with Python 3.10
+    for one, other in zip(left, right):
         if one != other:
             break
         start += 1

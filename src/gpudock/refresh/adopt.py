@@ -1,14 +1,22 @@
 """Takes over from NVIDIA's toolkit, and gives back: moves its specifications aside, switches its refresh units off."""
 
-import json
 import os
+import stat
 from collections.abc import Iterable
+
+import msgspec
 
 from gpudock import proc, publish
 from gpudock.errors import HostError, RefusedError
+from gpudock.refresh import cycle
 from gpudock.refresh.paths import Paths
 
 UNITS = ("nvidia-cdi-refresh.path", "nvidia-cdi-refresh.service")
+
+
+class _Record(msgspec.Struct):
+    specs: dict[str, str] = {}  # where it was -> where it is now
+    units: list[str] = []
 
 
 def _record(paths: Paths) -> str:
@@ -23,11 +31,11 @@ def adopt(specs: Iterable[str], paths: Paths, run: proc.Runner) -> list[str]:
     folder = os.path.dirname(_record(paths))
     publish.make_folder(folder, 0o700)
     record = _read(paths)
-    moves = dict(record["specs"])
+    moves = record.specs
     for number, path in enumerate(specs, start=len(moves)):
         moves[path] = f"{folder}/{number}-{os.path.basename(path)}"
-    units = sorted({*record["units"], *(unit for unit in UNITS if _enabled(unit, run))})
-    publish.write(_record(paths), json.dumps({"specs": moves, "units": units}).encode(), 0o600)
+    units = sorted({*record.units, *(unit for unit in UNITS if _enabled(unit, run))})
+    publish.write(_record(paths), msgspec.json.encode(_Record(moves, units)), 0o600)
     done = [f"switched off {unit}" for unit in units if _systemctl("disable", unit, run)]
     for path, backup in moves.items():
         if os.path.exists(path):
@@ -41,35 +49,31 @@ def undo(paths: Paths, run: proc.Runner) -> list[str]:
     if not os.path.exists(_record(paths)):
         raise RefusedError("There is nothing to undo.", why="gpudock refresh --adopt was not used on this machine")
     record = _read(paths)
-    done: list[str] = []
-    if os.path.exists(paths.spec):
-        os.unlink(paths.spec)
-        done.append(f"removed {paths.spec}")
-    for path, backup in record["specs"].items():
+    done = [f"removed {path}" for path in cycle.withdraw(paths)]
+    for path, backup in record.specs.items():
         if os.path.exists(backup):
             _move(backup, path)
             done.append(f"put back {path}")
-    done += [f"switched on {unit}" for unit in record["units"] if _systemctl("enable", unit, run)]
+    done += [f"switched on {unit}" for unit in record.units if _systemctl("enable", unit, run)]
     os.unlink(_record(paths))
     return done
 
 
-def _read(paths: Paths) -> dict[str, dict[str, str]]:
+def _read(paths: Paths) -> _Record:
     try:
         with open(_record(paths), "rb") as file:
-            record = json.load(file)
+            return msgspec.json.decode(file.read(), type=_Record)
     except FileNotFoundError:
-        return {"specs": {}, "units": {}}
-    except ValueError as error:
+        return _Record()
+    except msgspec.DecodeError as error:
         raise HostError(f"{_record(paths)} is broken.", why=str(error)) from error
-    return {"specs": record["specs"], "units": dict.fromkeys(record["units"], "")}
 
 
 def _move(old: str, new: str) -> None:
     """Copy, then unlink: the backup is on another file system than /run."""
     try:
         with open(old, "rb") as file:
-            publish.write(new, file.read())
+            publish.write(new, file.read(), stat.S_IMODE(os.fstat(file.fileno()).st_mode))
         os.unlink(old)
     except OSError as error:
         raise HostError(f"Cannot move {old} to {new}.", why=error.strerror or str(error)) from error

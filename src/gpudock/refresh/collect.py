@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import time
 from collections.abc import Iterator
 
@@ -12,30 +11,46 @@ from gpudock.refresh.paths import Paths
 PLAN_AGE = 3600.0  # seconds; a container start that read the old specification is over by then
 
 
-def collect(paths: Paths, *, generation: str, plan: str) -> list[str]:
+def collect(paths: Paths, *, generation: str, plan: str, switched: bool = False) -> list[str]:
     """Remove all generations but `generation` and those mounted somewhere, and all plans but `plan` and recent ones.
 
+    `switched`: the specification named another plan until now, so containers may still be starting with that one.
     Returns the paths that were removed. Call it with the refresh lock held.
     """
-    removed: list[str] = []
-    old = [name for name in _names(paths.trees) if name != generation]
+    _abandoned(paths, generation)
+    return [*_generations(paths, generation), *_plans(paths, plan, switched=switched)]
+
+
+def _abandoned(paths: Paths, generation: str) -> None:
+    """What a refresh that was killed left under names of its own. The lock is ours: nobody is still at it."""
+    for folder in (paths.trees, f"{paths.trees}/{generation}"):
+        for name in _names(folder):
+            if name.startswith("."):
+                tree.discard(f"{folder}/{name}")
+    for folder, start in ((paths.plans, "."), (paths.cdi, ".gpudock")):
+        for name in _names(folder):
+            if name.startswith(start) and name.endswith(".tmp"):
+                os.unlink(f"{folder}/{name}")
+
+
+def _generations(paths: Paths, current: str) -> list[str]:
+    old = [name for name in _names(paths.trees) if name != current]
     mounted = _mounted(old) if old else set()
-    for name in old:
-        path = f"{paths.trees}/{name}"
-        if name.startswith("."):
-            shutil.rmtree(path, ignore_errors=True)
-        elif name not in mounted:
-            tree.remove(path)
-            removed.append(path)
-    for name in _names(f"{paths.trees}/{generation}"):
-        if name.startswith("."):
-            shutil.rmtree(f"{paths.trees}/{generation}/{name}", ignore_errors=True)
+    unused = [f"{paths.trees}/{name}" for name in old if name not in mounted]
+    for path in unused:
+        tree.remove(path)
+    return unused
+
+
+def _plans(paths: Paths, current: str, *, switched: bool) -> list[str]:
+    removed = []
     for name in _names(paths.plans):
         path = f"{paths.plans}/{name}"
-        with contextlib.suppress(FileNotFoundError):
-            if name != plan and time.time() - os.stat(path).st_mtime > PLAN_AGE:
-                os.unlink(path)
-                removed.append(path)
+        if switched:
+            os.utime(path)
+        elif name != current and time.time() - os.stat(path).st_mtime > PLAN_AGE:
+            os.unlink(path)
+            removed.append(path)
     return removed
 
 
@@ -49,12 +64,13 @@ def _names(folder: str) -> list[str]:
 def _mounted(generations: list[str]) -> set[str]:
     """Those that some process on this machine has mounted, in whichever mount namespace."""
     found: set[str] = set()
-    for table in _mount_tables():
-        found.update(name for name in generations if f"/{name}/" in table)
+    for root in _mounted_folders():
+        found.update(name for name in generations if f"/{name}/" in root)
     return found
 
 
-def _mount_tables() -> Iterator[str]:
+def _mounted_folders() -> Iterator[str]:
+    """What is mounted, not where: the driver files that are mounted inside of a tree do not count as its use."""
     seen: set[str] = set()
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -63,5 +79,5 @@ def _mount_tables() -> Iterator[str]:
             namespace = os.readlink(f"/proc/{name}/ns/mnt")
             if namespace not in seen:
                 with open(f"/proc/{name}/mountinfo", encoding="utf-8", errors="replace") as file:
-                    yield file.read()
+                    yield from [line.split(" ", 4)[3] for line in file]
                 seen.add(namespace)

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import re
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,7 +12,7 @@ from gpudock import publish
 from gpudock.cdi import codec, project
 from gpudock.errors import GpudockError
 from gpudock.facts.base import Missing
-from gpudock.facts.engine import CdiSpecFile
+from gpudock.facts.engine import CdiSpecFile, Engine
 from gpudock.facts.snapshot import Snapshot
 from gpudock.gpu.compile import USUAL, Compiled, compile_plan
 from gpudock.gpu.devices import DriverProblemError
@@ -28,6 +30,8 @@ EXTRA_KINDS = {
     "gdrcopy": "nvidia.com/gdrcopy",
     "nvswitch": "nvidia.com/nvswitch",
 }
+
+FIRST_WITH_GROUPS = {"podman": (5, 0), "docker": (27, 0), "containerd": (2, 0), "crio": (1, 31)}
 
 
 class Outcome(NamedTuple):
@@ -59,7 +63,8 @@ def _in_use(snapshot: Snapshot) -> list[tuple[str, ...]]:
     labels = {
         device.partition(".")[2] for spec in snapshot.cdi_specs if spec.plan is not None for device in spec.devices
     }
-    return [capabilities.canonical(label.split(".")) for label in sorted(labels) if label]
+    sets = [label.split(".") for label in sorted(labels) if label]
+    return [capabilities.canonical(names) for names in sets if set(names) <= set(capabilities.ALL)]
 
 
 def prepared(made: Compiled, paths: Paths, settings: Settings) -> str:
@@ -81,15 +86,16 @@ def plan_path(plan: Plan, paths: Paths) -> str:
 
 def options(snapshot: Snapshot, hook: tuple[str, ...], plan: str) -> project.Options:
     """What the specification is projected with: group ids only when every engine that is here can read them."""
-    engines = () if isinstance(snapshot.engines, Missing) else snapshot.engines
-    old = [engine for engine in engines if engine.name == "podman" and not _reads_groups(engine.version)]
-    return project.Options(hook=(*hook, "--plan", plan), groups=not old and not isinstance(snapshot.engines, Missing))
+    known = not isinstance(snapshot.engines, Missing) and all(_reads_groups(engine) for engine in snapshot.engines)
+    return project.Options(hook=(*hook, "--plan", plan), groups=known)
 
 
-def _reads_groups(version: str | Missing) -> bool:
-    """podman before 5.0 refuses cdiVersion 0.7.0."""
-    major = version.partition(".")[0] if isinstance(version, str) else ""
-    return major.isdigit() and int(major) >= 5
+def _reads_groups(engine: Engine) -> bool:
+    """Whether it reads cdiVersion 0.7.0, or no specification at all. Older ones refuse the whole file."""
+    if engine.cdi is False:
+        return True
+    numbers = re.findall(r"\d+", engine.version) if isinstance(engine.version, str) else []
+    return tuple(map(int, numbers[:2])) >= FIRST_WITH_GROUPS.get(engine.name, (0,))
 
 
 def refresh(
@@ -100,15 +106,17 @@ def refresh(
     Raises DriverProblemError when there is no usable driver or GPU; our own specification is removed then, so that
     engines refuse the device instead of starting containers with what is gone.
     """
+    asked = time.time_ns()
     with publish.lock(paths.lock) as waited:
-        done = _done_meanwhile(paths, settings) if waited else None
+        done = _done_meanwhile(paths, settings, asked) if waited else None
         if done:
             return done
+        began = time.time_ns()
         snapshot = take()
         try:
             made = compiled(snapshot, paths, settings)
         except DriverProblemError:
-            _withdraw(paths)
+            withdraw(paths)
             raise
         others = foreign(snapshot)
         if others:
@@ -117,18 +125,21 @@ def refresh(
         chosen = options(snapshot, hook(), plan)
         spec = codec.encode(project.gpus(made.plan, chosen), "json")
         changed = _write_extras(made.plan, paths) | _switch(paths.spec, spec)
-        removed = collect.collect(paths, generation=made.generation, plan=os.path.basename(plan))
+        removed = collect.collect(paths, generation=made.generation, plan=os.path.basename(plan), switched=changed)
+        os.utime(paths.lock, ns=(began, began))
     return Outcome(made.plan, paths.spec, changed, removed, ())
 
 
-def _done_meanwhile(paths: Paths, settings: Settings) -> Outcome | None:
-    """What the caller that was waited for has made, when it is all that this one wants."""
+def _done_meanwhile(paths: Paths, settings: Settings, asked: int) -> Outcome | None:
+    """What another caller has made that looked at the machine after this one asked, when it is all that is wanted."""
+    if os.stat(paths.lock).st_mtime_ns < asked:
+        return None
     try:
         found = current.current(paths)
     except GpudockError:
         return None
     wanted = {capabilities.label(names) for names in settings.wanted}
-    if not wanted <= found.plan["variants"].keys():
+    if not wanted <= found.plan["variants"].keys() or found.plan["library_links"] != settings.library_links:
         return None
     return Outcome(found.plan, found.spec_path, False, [], ())
 
@@ -180,7 +191,10 @@ def _write_extras(plan: Plan, paths: Paths) -> bool:
     return changed
 
 
-def _withdraw(paths: Paths) -> None:
-    for path in (paths.spec, *(_extra_path(paths, mode) for mode in EXTRA_KINDS)):
-        if os.path.exists(path):
-            os.unlink(path)
+def withdraw(paths: Paths) -> list[str]:
+    """Remove our own specifications. Returns their paths."""
+    ours = [paths.spec, *(_extra_path(paths, mode) for mode in EXTRA_KINDS)]
+    present = [path for path in ours if os.path.exists(path)]
+    for path in present:
+        os.unlink(path)
+    return present

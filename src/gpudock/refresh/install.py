@@ -8,11 +8,12 @@ import hashlib
 import os
 import shutil
 import stat
+from collections.abc import Iterator
 
 import gpudock
 from gpudock import proc
 from gpudock.errors import HostError
-from gpudock.publish import make_folder, sync_folder
+from gpudock.publish import make_folder, sync_folder, usual_umask
 
 PARTS = ("__init__.py", "errors.py", "plan", "start")
 ENTRIES = {"hook.py": "start/entry_hook.py"}
@@ -28,7 +29,8 @@ def installed(libexec: str, *, run: proc.Runner = proc.run) -> tuple[str, ...]:
     folder = f"{libexec}/{gpudock.__version__}-{_hash(sources)}"
     try:
         if not os.path.isdir(folder):
-            _install(folder, sources, run)
+            with usual_umask():
+                _install(folder, sources, run)
         switch(libexec, os.path.basename(folder))
     except OSError as error:
         mend = "run it as root (sudo)" if isinstance(error, PermissionError) else ""
@@ -105,8 +107,7 @@ def system_python(run: proc.Runner) -> str:
     for candidate in PYTHONS:
         if not os.path.exists(candidate):
             continue
-        python = os.path.realpath(candidate)
-        problem = _problem(python) or _version_problem(python, run)
+        problem = _problem(candidate) or _version_problem(candidate, run)
         if problem is None:
             return candidate
         rejected.append(f"{candidate}: {problem}")
@@ -118,16 +119,34 @@ def system_python(run: proc.Runner) -> str:
 
 
 def _problem(path: str) -> str | None:
-    """Why somebody else could replace this file or a folder above it; None when nobody can."""
+    """Why somebody else could put another program in this one's place; None when nobody can."""
     trusted = {0, os.geteuid()}
-    while True:
-        info = os.lstat(path)
-        sticky = stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX
-        if info.st_uid not in trusted or (info.st_mode & _ANYONE_ELSE_WRITES and not sticky):
-            return f"{path} can be changed by others than root"
-        if path == "/":
-            return None
-        path = os.path.dirname(path)
+    for here in _way(path):
+        info = os.lstat(here)
+        own_entries_only = stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX
+        open_to_others = info.st_mode & _ANYONE_ELSE_WRITES and not own_entries_only and not stat.S_ISLNK(info.st_mode)
+        if info.st_uid not in trusted or open_to_others:
+            return f"{here} can be changed by others than root"
+    return None
+
+
+def _way(path: str) -> Iterator[str]:
+    """Each folder and link that leads to a file, and the file itself."""
+    todo, done = path.split("/")[::-1], "/"
+    yield done
+    while todo:
+        part = todo.pop()
+        if part == "..":
+            done = os.path.dirname(done)
+        elif part not in {"", "."}:
+            here = os.path.join(done, part)
+            yield here
+            if os.path.islink(here):
+                target = os.readlink(here)
+                todo += target.split("/")[::-1]
+                done = "/" if target.startswith("/") else done
+            else:
+                done = here
 
 
 def _version_problem(python: str, run: proc.Runner) -> str | None:

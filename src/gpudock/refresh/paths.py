@@ -67,7 +67,7 @@ def _configured(config: str) -> dict[str, object]:
             table = tomllib.load(file).get("paths", {})
     except FileNotFoundError:
         return {}
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: no TOML, or no UTF-8
         raise InputError(f"{config} cannot be read.", why=str(error), mend="mend or remove the file") from error
     if not isinstance(table, dict):
         raise InputError(f"{config}: paths must be a table.")

@@ -10,8 +10,11 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import shutil
-from typing import Literal
+import stat
+from collections.abc import Iterator
+from typing import BinaryIO, Literal
 
 from gpudock.errors import HostError
 
@@ -49,10 +52,12 @@ def place(source: str, target: str, ways: tuple[Way, ...] = WAYS) -> Way:
         else:
             return way
     assert failure is not None
-    mend = "free some space below the target folder" if failure.errno in {errno.ENOSPC, errno.EDQUOT} else ""
-    raise HostError(
-        f"Cannot put {source} into the driver tree.", why=failure.strerror or str(failure), mend=mend
-    ) from failure
+    why = failure.strerror or str(failure)
+    raise HostError(f"Cannot put {source} into the driver tree.", why=why, mend=mend(failure)) from failure
+
+
+def mend(error: OSError) -> str:
+    return "free some space in the folder of the driver trees" if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
 
 
 def _link(source: str, target: str) -> None:
@@ -60,17 +65,26 @@ def _link(source: str, target: str) -> None:
 
 
 def _reflink(source: str, target: str) -> None:
-    with open(source, "rb") as old, open(target, "xb") as new:
+    with _regular(source) as old, open(target, "xb") as new:
         fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
         _finish(old.fileno(), new.fileno())
 
 
 def _copy(source: str, target: str) -> None:
-    with open(source, "rb") as old, open(target, "xb") as new:
+    with _regular(source) as old, open(target, "xb") as new:
         shutil.copyfileobj(old, new, 1 << 20)
         new.flush()
         _finish(old.fileno(), new.fileno())
         os.fsync(new.fileno())
+
+
+@contextlib.contextmanager
+def _regular(path: str) -> Iterator[BinaryIO]:
+    """The open file, and neither what a link leads to nor a FIFO that were put in its place since it was found."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.ESTALE, "it is no longer a regular file", path)
+        yield file
 
 
 def _finish(old: int, new: int) -> None:
@@ -99,6 +113,14 @@ def bind(source: str, target: str) -> None:
 def unbind(target: str) -> None:
     """Take the mount away, if there is one."""
     _libc().umount2(os.fsencode(target), _MNT_DETACH)
+
+
+def mounted_below(folder: str) -> list[str]:
+    """Mount points below a folder, as this process sees them, the innermost first."""
+    start = os.path.join(os.path.realpath(folder), "")
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+        points = [re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), line.split(" ")[4]) for line in table]
+    return [point for point in reversed(points) if point.startswith(start)]
 
 
 def _mount(source: str | None, target: str, flags: int) -> None:

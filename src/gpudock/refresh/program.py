@@ -13,7 +13,7 @@ import sys
 import gpudock
 from gpudock import proc
 from gpudock.errors import HostError
-from gpudock.publish import make_folder
+from gpudock.publish import make_folder, usual_umask
 from gpudock.refresh.install import switch, system_python
 
 FOLDER = "/opt/gpudock"
@@ -37,7 +37,8 @@ def installed(folder: str = FOLDER, *, run: proc.Runner = proc.run) -> str:
     made = f"{folder}/{gpudock.__version__}-{_hash(files)}"
     try:
         if not os.path.isdir(made):
-            _install(made, python, files)
+            with usual_umask():
+                _install(made, python, files)
         switch(folder, os.path.basename(made))
     except OSError as error:
         mend = "run it as root (sudo)" if isinstance(error, PermissionError) else ""

@@ -13,7 +13,7 @@ import shutil
 from gpudock.errors import HostError
 from gpudock.facts.driver import DriverFile
 from gpudock.gpu.layout import Content, TreeFile
-from gpudock.publish import make_folder, sync_folder
+from gpudock.publish import make_folder, sync_folder, usual_umask
 from gpudock.refresh import place
 
 BINDS = ".binds.json"  # in a variant's folder: tree path -> source, of what is bind-mounted
@@ -28,7 +28,8 @@ def build(generation: str, contents: dict[str, Content], ways: tuple[place.Way, 
         if os.path.isdir(variant):
             _complete(variant)
         else:
-            _build_variant(generation, label, content, ways)
+            with usual_umask():
+                _build_variant(generation, label, content, ways)
 
 
 def _build_variant(generation: str, label: str, content: Content, ways: tuple[place.Way, ...]) -> None:
@@ -52,10 +53,11 @@ def _build_variant(generation: str, label: str, content: Content, ways: tuple[pl
         os.rename(staging, f"{generation}/{label}")
         sync_folder(generation)
     except OSError as error:
-        _discard(staging, binds)
-        raise HostError("The driver tree cannot be built.", why=f"{error.filename}: {error.strerror}") from error
+        discard(staging)
+        why = ": ".join(filter(None, (error.filename, error.strerror)))
+        raise HostError("The driver tree cannot be built.", why=why, mend=place.mend(error)) from error
     except BaseException:
-        _discard(staging, binds)
+        discard(staging)
         raise
 
 
@@ -115,18 +117,15 @@ def _complete(variant: str) -> None:
             raise HostError(f"Cannot mount {source} into the driver tree.", why=error.strerror or "") from error
 
 
-def _discard(folder: str, binds: dict[str, str]) -> None:
-    for path in binds:
-        place.unbind(f"{folder}/{path}")
+def discard(folder: str) -> None:
+    """Take a folder away, and first what is mounted in it: a build that was killed leaves both."""
+    for point in place.mounted_below(folder):
+        place.unbind(point)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove(generation: str) -> None:
-    """Take a whole generation away, its mounts first. It is renamed before, so that no half of it looks whole."""
-    for label in os.listdir(generation):
-        with contextlib.suppress(OSError, ValueError), open(f"{generation}/{label}/{BINDS}", encoding="utf-8") as file:
-            for path in json.load(file):
-                place.unbind(f"{generation}/{label}/{path}")
+    """Take a whole generation away. It is renamed before, so that no half of it looks whole."""
     doomed = f"{os.path.dirname(generation)}/.{os.path.basename(generation)}.{os.urandom(4).hex()}.tmp"
     os.rename(generation, doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
+    discard(doomed)

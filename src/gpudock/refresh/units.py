@@ -68,7 +68,7 @@ def install(program: str, run: proc.Runner, root: str = "") -> list[str]:
     for file in files(program, root):
         publish.write(file.path, file.text.encode())
         done.append(f"wrote {file.path}")
-    if not os.path.isdir("/run/systemd/system"):
+    if not os.path.isdir(root + "/run/systemd/system"):
         return [*done, "systemd does not run here: the units are installed but not active"]
     for argv in (
         ("systemctl", "daemon-reload"),

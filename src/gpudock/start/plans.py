@@ -41,13 +41,13 @@ def read(path: str) -> "Plan":
 
 def _trust(found: os.stat_result, path: str) -> None:
     owners = {0, os.geteuid()}
-    if found.st_uid not in owners and not (_is_mapped() and found.st_uid == _nobody()):
+    if found.st_uid not in owners and not (_in_user_namespace() and found.st_uid == _nobody()):
         raise RefusedError(f"{path} belongs to user {found.st_uid}.", why="a start plan must belong to root")
     if found.st_mode & 0o022:
         raise RefusedError(f"{path} can be written by others than its owner.", mend=f"chmod go-w {path}")
 
 
-def _is_mapped() -> bool:
+def _in_user_namespace() -> bool:
     """Whether this is a container's user namespace, in which the machine's root is nobody."""
     return _text("/proc/self/uid_map").split()[2:3] != [_WHOLE]
 

@@ -191,8 +191,9 @@ class Rootfs:
         return point[len(root) :] if point.startswith(root + "/") else point
 
     def _replace(self, parent: int, leaf: str, path: str, make: "Callable[[str], None]") -> None:
-        """`make` a file of another name in `parent`, and rename it to `leaf`. No fsync: it is slow on a busy disk, and
-        after a power loss there is no container that could miss the file.
+        """`make` a file of another name in `parent`, and rename it to `leaf`.
+
+        No fsync: with many starts at once on one disk it would take longer than all the rest of a start.
         """
         self._own(parent, path)
         self._check_leaf(parent, leaf, path)

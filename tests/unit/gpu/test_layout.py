@@ -144,9 +144,9 @@ def test_fixed_places(driver: DriverFiles) -> None:
     assert places["/etc/vulkan/icd.d/nvidia_icd.json"] == f"{tree}/share/vulkan/icd.d/nvidia_icd.json"
     assert places["/etc/OpenCL/vendors/nvidia.icd"] == f"{tree}/share/OpenCL/vendors/nvidia.icd"
     assert places["/usr/share/glvnd/egl_vendor.d/10_nvidia.json"] == f"{tree}/share/glvnd/egl_vendor.d/10_nvidia.json"
-    assert places["/usr/lib/xorg/modules/drivers/nvidia_drv.so"] == f"{tree}/lib64/xorg/nvidia_drv.so"
+    assert places["@xorg/modules/drivers/nvidia_drv.so"] == f"{tree}/lib64/xorg/nvidia_drv.so"
     server = f"{tree}/lib64/xorg/libglxserver_nvidia.so.{VERSION}"
-    extensions = "/usr/lib/xorg/modules/extensions/libglxserver_nvidia.so"
+    extensions = "@xorg/modules/extensions/libglxserver_nvidia.so"
     assert (places[extensions], places[f"{extensions}.{VERSION}"]) == (server, server)
 
 

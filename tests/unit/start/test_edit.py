@@ -84,8 +84,7 @@ def test_what_the_image_has_there_is_replaced_but_no_folder(image: Path, variant
     (image / "etc/OpenCL/vendors/nvidia.icd").symlink_to("/old")
     (image / "usr/share/vulkan/icd.d/nvidia_icd.json").mkdir(parents=True)
     notes = apply(image, variant)
-    assert [note for note in notes if "/usr/share/vulkan/icd.d/nvidia_icd.json is a folder" in note] == notes
-    assert len(notes) == 1
+    assert notes == ["a folder of the same name keeps out /usr/share/vulkan/icd.d/nvidia_icd.json"]
     for path in ("/usr/bin/nvidia-smi", "/etc/OpenCL/vendors/nvidia.icd"):
         assert os.readlink(image / path[1:]) == LINKS[path]
 
@@ -127,3 +126,28 @@ def test_a_folder_under_links_that_dangles_is_refused(image: Path, variant: Vari
     (image / "usr/share").symlink_to("/nowhere")
     with pytest.raises(RefusedError, match="/usr/share is a dangling link"):
         apply(image, variant)
+
+
+def test_links_into_folders_that_each_image_has_elsewhere(image: Path, variant: Variant) -> None:
+    variant["links"] = [
+        Link(path="@lib/gbm/nvidia-drm_gbm.so", target=f"{TREE}/lib64/gbm/nvidia-drm_gbm.so"),
+        Link(path="@xorg/modules/drivers/nvidia_drv.so", target=f"{TREE}/lib64/xorg/nvidia_drv.so"),
+    ]
+    assert apply(image, variant) == []
+    gbm = image / "usr/lib/x86_64-linux-gnu/gbm/nvidia-drm_gbm.so"
+    assert os.readlink(gbm) == f"{TREE}/lib64/gbm/nvidia-drm_gbm.so"
+    assert os.readlink(image / "usr/lib/xorg/modules/drivers/nvidia_drv.so") == f"{TREE}/lib64/xorg/nvidia_drv.so"
+
+
+def test_the_x_server_of_fedora_is_in_lib64(image: Path, variant: Variant) -> None:
+    (image / "usr/lib64/xorg/modules").mkdir(parents=True)
+    variant["links"] = [Link(path="@xorg/modules/drivers/nvidia_drv.so", target=f"{TREE}/lib64/xorg/nvidia_drv.so")]
+    assert apply(image, variant) == []
+    assert os.path.lexists(image / "usr/lib64/xorg/modules/drivers/nvidia_drv.so")
+    assert not os.path.lexists(image / "usr/lib/xorg")
+
+
+def test_an_image_without_a_loader_gets_no_link_among_its_libraries(tmp_path: Path, variant: Variant) -> None:
+    variant["links"] = [Link(path="@lib/gbm/nvidia-drm_gbm.so", target=f"{TREE}/lib64/gbm/nvidia-drm_gbm.so")]
+    assert apply(tmp_path, variant) == []
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,87 @@
+"""Refresh is killed at any moment, a hundred times: engines never find anything half."""
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from gpudock.cdi import store
+from gpudock.cdi.validate import problems
+from gpudock.plan import reader
+from gpudock.plan.document import Plan
+from gpudock.refresh import cycle
+from gpudock.refresh.current import plan_path
+from gpudock.refresh.cycle import Settings
+from unit.machines import LIB, VERSION, node
+from unit.refresh.hosts import Host
+
+pytestmark = pytest.mark.real
+
+KILLS = 100
+SETTINGS = Settings(ways=("copy",))
+CHANNEL = (node("/dev/nvidia-caps-imex-channels/channel0", 238, 0),)
+
+
+def child(host: Host, number: int) -> int:
+    """A process that refreshes, each time for a driver that was changed, until it is killed."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            for turn in range(1_000_000):
+                os.utime(f"{host.root.folder}{LIB}/libcuda.so.{VERSION}", ns=(0, number * 10**9 + turn))
+                host.nodes = CHANNEL if turn % 2 else ()
+                cycle.refresh(host.take, host.hook, host.paths, SETTINGS)
+        finally:
+            os._exit(1)
+    return pid
+
+
+def named_plan(host: Host) -> Plan | None:
+    """The plan that the specification names, both read as an engine and a hook do. None: no specification yet."""
+    if not os.path.exists(host.paths.spec):
+        return None
+    document = store.load(host.paths.spec)
+    assert problems(document) == []
+    path = plan_path(document)
+    assert path is not None
+    return reader.check(json.loads(Path(path).read_bytes()))
+
+
+def assert_whole(plan: Plan) -> None:
+    for variant in plan["variants"].values():
+        tree = Path(variant["folder"])
+        for library in variant["libraries"]:
+            assert (tree / library["path"].removeprefix("/usr/local/nvidia/")).stat().st_size > 0
+        for link in variant["links"]:
+            assert (tree / link["target"].removeprefix("/usr/local/nvidia/")).exists()
+
+
+def test_a_hundred_kills(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    chance = random.Random(4)
+    seen, read_while_running = set(), 0
+    for number in range(KILLS):
+        pid = child(host, number)
+        deadline = time.monotonic() + chance.uniform(0, 0.08)
+        while time.monotonic() < deadline:
+            read_while_running += named_plan(host) is not None
+        os.kill(pid, signal.SIGKILL)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL, "the child ended by itself"
+        plan = named_plan(host)
+        if plan:
+            assert_whole(plan)
+            seen.add(plan["variants"]["all"]["folder"])
+    assert len(seen) > 10  # many of them got as far as a new tree
+    assert read_while_running > 100
+
+    outcome = cycle.refresh(host.take, host.hook, host.paths, SETTINGS)
+    assert_whole(outcome.plan)
+    folder = Path(outcome.plan["variants"]["all"]["folder"]).parent
+    assert os.listdir(host.paths.trees) == [folder.name]
+    assert sorted(os.listdir(folder)) == sorted(outcome.plan["variants"])
+    for place in (host.paths.cdi, host.paths.plans, host.paths.run):
+        assert not [name for name in os.listdir(place) if name.endswith(".tmp")]

@@ -1,0 +1,241 @@
+"""The refresh cycle: everything it writes, in which order it counts, and what happens when it cannot."""
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gpudock.cdi import store
+from gpudock.cdi.validate import problems
+from gpudock.errors import HostError
+from gpudock.facts.base import Missing
+from gpudock.facts.engine import CdiSpecFile, Engine
+from gpudock.facts.snapshot import Snapshot
+from gpudock.gpu.devices import DriverProblemError
+from gpudock.plan import reader
+from gpudock.refresh import cycle
+from gpudock.refresh.current import StaleError, current, plan_path
+from gpudock.refresh.cycle import Outcome, Settings
+from unit.machines import LIB, VERSION, node
+from unit.refresh.hosts import HOOK, Host
+
+NOT_ASKED = Missing("not asked")
+LINK = Settings(ways=("link", "copy"))
+FABRIC = (node("/dev/nvidia-caps-imex-channels/channel0", 238, 0), node("/dev/gdrdrv", 501, 0))
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def refresh(host: Host, settings: Settings = LINK) -> Outcome:
+    return cycle.refresh(host.take, host.hook, host.paths, settings)
+
+
+def written(host: Host) -> dict[str, bytes]:
+    """Every file of plans and specifications."""
+    folders = (host.paths.cdi, host.paths.plans)
+    return {f"{folder}/{name}": Path(folder, name).read_bytes() for folder in folders for name in os.listdir(folder)}
+
+
+def test_a_first_refresh_writes_tree_plan_and_specification(host: Host) -> None:
+    outcome = refresh(host)
+    assert (outcome.spec, outcome.changed, outcome.removed, outcome.foreign) == (host.paths.spec, True, [], ())
+    document = store.load(host.paths.spec)
+    assert problems(document) == []
+    plan_file = plan_path(document)
+    assert plan_file is not None
+    data = Path(plan_file).read_bytes()
+    assert plan_file == f"{host.paths.plans}/{hashlib.sha256(data).hexdigest()[:16]}.json"
+    assert reader.check(json.loads(data)) == outcome.plan
+    assert document["containerEdits"]["hooks"][0]["args"] == [*HOOK[1:], "--plan", plan_file]
+    for variant in outcome.plan["variants"].values():
+        assert Path(variant["folder"], "lib64").is_dir()
+    found = current(host.paths)
+    assert (found.plan, found.plan_path, found.spec_path) == (outcome.plan, plan_file, host.paths.spec)
+
+
+def test_a_second_refresh_changes_nothing(host: Host) -> None:
+    refresh(host)
+    before = written(host), Path(host.paths.spec).stat().st_ino
+    outcome = refresh(host)
+    assert not outcome.changed
+    assert (written(host), Path(host.paths.spec).stat().st_ino) == before
+
+
+def test_a_preview_is_what_refresh_writes_and_writes_nothing(host: Host) -> None:
+    shown = cycle.preview(host.take(), HOOK, host.paths, LINK)
+    assert not any(os.path.exists(path) for path in (host.paths.cdi, host.paths.run, host.paths.state))
+    assert (shown.path, shown.changed) == (host.paths.spec, True)
+    refresh(host)
+    assert shown.spec == Path(host.paths.spec).read_bytes()
+    assert not cycle.preview(host.take(), HOOK, host.paths, LINK).changed
+
+
+def test_a_changed_driver_is_another_plan_tree_and_specification(host: Host) -> None:
+    first = refresh(host)
+    os.utime(f"{host.root.folder}{LIB}/libcuda.so.{VERSION}")
+    with pytest.raises(StaleError, match="libcuda"):
+        current(host.paths)
+    second = refresh(host)
+    assert second.changed
+    old, new = (outcome.plan["variants"]["all"]["folder"] for outcome in (first, second))
+    assert old != new
+    assert not os.path.exists(old)  # nobody has it mounted
+    assert len(os.listdir(host.paths.plans)) == 2  # but a container may be starting with the old plan
+
+
+class TestCapabilitySets:
+    def test_those_asked_for_stay(self, host: Host) -> None:
+        refresh(host, LINK._replace(wanted=(("ngx",),)))
+        assert "ngx" in refresh(host).plan["variants"]
+        assert "0.ngx" in [device["name"] for device in store.load(host.paths.spec)["devices"]]
+
+    def test_those_of_another_version_of_gpudock_are_forgotten(self, host: Host) -> None:
+        refresh(host)
+        document = store.load(host.paths.spec)
+        document["devices"][0]["name"] = "0.teleport"
+        Path(host.paths.spec).write_text(json.dumps(document))
+        assert refresh(host).changed
+
+
+class TestExtras:
+    def test_a_specification_for_each_kind_that_is_there(self, host: Host) -> None:
+        host.nodes = FABRIC
+        refresh(host)
+        assert sorted(os.listdir(host.paths.cdi)) == ["gpudock-gdrcopy.json", "gpudock-imex.json", "gpudock.json"]
+        imex = store.load(f"{host.paths.cdi}/gpudock-imex.json")
+        assert (imex["kind"], problems(imex)) == ("nvidia.com/imex-channel", [])
+
+    def test_they_go_with_the_hardware(self, host: Host) -> None:
+        host.nodes = FABRIC
+        refresh(host)
+        host.nodes = ()
+        assert refresh(host).changed
+        assert os.listdir(host.paths.cdi) == ["gpudock.json"]
+
+
+class TestWithoutDriver:
+    def test_our_specifications_are_withdrawn(self, host: Host) -> None:
+        host.nodes = FABRIC
+        refresh(host)
+
+        def gone() -> Snapshot:
+            return msgspec.structs.replace(host.take(), driver=Missing("no libcuda.so below /"))
+
+        with pytest.raises(DriverProblemError):
+            cycle.refresh(gone, host.hook, host.paths, LINK)
+        assert os.listdir(host.paths.cdi) == []
+        with pytest.raises(StaleError):
+            current(host.paths)
+        assert refresh(host).changed  # the driver is back
+
+    def test_other_errors_leave_what_there_is(self, host: Host) -> None:
+        refresh(host)
+        before = written(host)
+        os.utime(f"{host.root.folder}{LIB}/libcuda.so.{VERSION}")
+        host.driver = host.root.files()
+        os.unlink(f"{host.root.folder}/usr/bin/nvidia-smi")  # a package manager is at work
+        with pytest.raises(HostError, match="nvidia-smi"):
+            refresh(host)
+        assert written(host) == before
+
+
+def test_somebody_elses_specification_means_that_nothing_is_written(host: Host) -> None:
+    other = CdiSpecFile(path="/etc/cdi/nvidia.yaml", kind="nvidia.com/gpu")
+    host.others = (other, CdiSpecFile(path="/etc/cdi/x.yaml", kind="x.com/y"))
+    outcome = refresh(host)
+    assert (outcome.spec, outcome.changed, outcome.foreign) == (None, False, (other,))
+    assert not any(os.path.exists(path) for path in (host.paths.cdi, host.paths.plans, host.paths.state))
+    assert host.hooks == 0
+
+
+class TestGroups:
+    """cdiVersion 0.7.0 only where every engine that reads specifications reads that."""
+
+    def groups(self, host: Host, *engines: Engine) -> bool:
+        return cycle.options(msgspec.structs.replace(host.take(), engines=engines), HOOK, "/plan").groups
+
+    @pytest.mark.parametrize(
+        ("name", "old", "new"),
+        [
+            ("podman", "4.9.4", "5.0.0"),
+            ("docker", "26.1.5", "27.0.1"),
+            ("containerd", "1.7.24", "2.0.0"),
+            ("crio", "1.30.1", "1.31"),
+        ],
+    )
+    def test_by_version(self, host: Host, name: str, old: str, new: str) -> None:
+        def engine(version: str | Missing, cdi: bool | Missing = NOT_ASKED) -> Engine:
+            return Engine(name=name, program=name, version=version, cdi=cdi)
+
+        assert self.groups(host, engine(new))
+        assert not self.groups(host, engine(old))
+        assert not self.groups(host, engine(new), engine(old))
+        assert not self.groups(host, engine(Missing("not running")))
+        assert self.groups(host, engine(old, cdi=False))  # it reads none at all
+        assert not self.groups(host, engine(old, cdi=True))
+
+    def test_unknown_engines(self, host: Host) -> None:
+        unknown = msgspec.structs.replace(host.take(), engines=Missing("not asked"))
+        assert not cycle.options(unknown, HOOK, "/plan").groups
+        assert self.groups(host)
+
+
+class TestWaiters:
+    def test_many_waiters_need_one_regeneration(self, host: Host) -> None:
+        """The first looks at the machine before the others ask: one of them looks again, for all."""
+        looks: list[str] = []
+        looking, go_on = threading.Event(), threading.Event()
+
+        def take(name: str) -> Snapshot:
+            looks.append(name)
+            if name == "first":
+                looking.set()
+                assert go_on.wait(10)
+            return host.take()
+
+        outcomes: dict[str, Outcome] = {}
+
+        def work(name: str) -> None:
+            outcomes[name] = cycle.refresh(lambda: take(name), host.hook, host.paths, LINK)
+
+        threads = [threading.Thread(target=work, args=(name,)) for name in ("first", "a", "b", "c")]
+        threads[0].start()
+        assert looking.wait(10)
+        for thread in threads[1:]:
+            thread.start()
+            thread.join(0.05)
+        go_on.set()
+        for thread in threads:
+            thread.join(10)
+        assert len(looks) == 2
+        assert {outcome.plan["driver"] for outcome in outcomes.values()} == {VERSION}
+        assert [outcome.changed for outcome in outcomes.values()].count(True) == 1
+
+    @pytest.mark.parametrize(
+        "settings", [LINK._replace(wanted=(("ngx",),)), LINK._replace(library_links=True)], ids=["wanted", "links"]
+    )
+    def test_a_waiter_that_wants_more_works_itself(self, host: Host, settings: Settings) -> None:
+        refresh(host)
+        assert cycle._done_meanwhile(host.paths, LINK, 0) is not None
+        assert cycle._done_meanwhile(host.paths, settings, 0) is None
+
+    @pytest.mark.parametrize("end", [os.unlink, lambda path: Path(path).write_text("{")])
+    def test_a_waiter_of_nothing_usable_works_itself(self, host: Host, end: Callable[[str], object]) -> None:
+        refresh(host)
+        end(host.paths.spec)
+        assert cycle._done_meanwhile(host.paths, LINK, 0) is None
+
+
+@pytest.mark.parametrize(
+    "document", [{}, {"containerEdits": 1}, {"containerEdits": {"hooks": [1, {"args": 2}, {"args": ["--plan"]}]}}]
+)
+def test_specifications_that_name_no_plan(document: dict[str, object]) -> None:
+    assert plan_path(document) is None
