@@ -115,9 +115,10 @@ def show(name: str | None, folders: tuple[str, ...]) -> None:
     kind, _, device = path.partition("=")
     for spec in store.found(folders or store.FOLDERS):
         if spec.kind == kind and device in spec.devices():
-            kept = [entry for entry in spec.document["devices"] if entry["name"] == device]
-            print(f"# {spec.path}")
-            sys.stdout.buffer.write(codec.encode({**spec.document, "devices": kept}, "yaml"))
+            entries = spec.document["devices"]
+            kept = [entry for entry in entries if isinstance(entry, dict) and entry.get("name") == device]
+            shown = codec.encode({**spec.document, "devices": kept}, "yaml")
+            sys.stdout.buffer.write(f"# {spec.path}\n".encode(errors="surrogateescape") + shown)
             return
     raise RefusedError(f"No CDI specification defines {path}.", mend="gpudock cdi list")
 

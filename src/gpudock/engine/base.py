@@ -7,7 +7,6 @@ if TYPE_CHECKING:  # start-up time: the engine is asked before these are needed
     from gpudock.engine.flags import Arguments
     from gpudock.engine.offer import Chosen
     from gpudock.errors import EngineError
-    from gpudock.facts.engine import Engine
     from gpudock.plan.request import Request
     from gpudock.proc import Result
 
@@ -15,10 +14,15 @@ KIND = "nvidia.com/gpu"
 
 
 class Answer(NamedTuple):
-    """What an engine says of itself. `devices`: CDI names that it has found, when it tells."""
+    """What an engine says of itself, as far as it matters here (facts.engine is the long form)."""
 
-    facts: "Engine"
-    devices: tuple[str, ...] = ()
+    version: str = ""  # of the server where there is one; "" when it does not tell
+    cdi: bool = False  # it applies CDI specifications
+    cdi_folders: tuple[str, ...] = ()
+    runtimes: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()  # CDI names that it has found, when it tells
+    remote: bool = False  # it is on another machine, or in a virtual one
+    problem: str | None = None  # why it cannot be used, in its own words
 
 
 class Client(Protocol):
@@ -40,13 +44,13 @@ class Client(Protocol):
 
     def understand(self, result: "Result") -> Answer: ...
 
-    def looking_in(self, folder: str, facts: "Engine") -> "Client | None":
+    def looking_in(self, folder: str, answer: Answer) -> "Client | None":
         """The same client, made to look for CDI specifications in this folder; None when it cannot be told."""
 
     def unusable(self, problem: str) -> "EngineError":
         """The error for an engine that does not answer, with the way out."""
 
-    def without_mechanism(self, facts: "Engine") -> "EngineError":
+    def without_mechanism(self, answer: Answer) -> "EngineError":
         """The error for an engine that has no way to give a container a GPU."""
 
 

@@ -1,10 +1,9 @@
 """Facts and wishes in, the engine's command line or an error out. Pure."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from gpudock.engine import advice
-from gpudock.engine.base import KIND, Client, Decision, Mechanism, Wish, plain
+from gpudock.engine.base import KIND, Answer, Client, Decision, Mechanism, Wish, plain
 from gpudock.engine.image import Image
 from gpudock.engine.offer import Chosen, Offer
 from gpudock.errors import UsageError
@@ -12,22 +11,19 @@ from gpudock.plan import environment, requirement
 from gpudock.plan.quote import quote
 from gpudock.plan.request import VISIBLE_DEVICES
 
-if TYPE_CHECKING:
-    from gpudock.facts.engine import Engine
-
 RUNTIMES = ("gpudock", "nvidia")  # best first
 
 
-def mechanism(client: Client, facts: "Engine", wish: Wish) -> Mechanism:
+def mechanism(client: Client, answer: Answer, wish: Wish) -> Mechanism:
     """The best way to give a container GPUs that this engine has. Raises EngineError and UsageError."""
-    if facts.cdi is True:
+    if answer.cdi:
         _no_other_devices(wish)
         return Mechanism()
-    runtime = next((name for name in RUNTIMES if name in facts.runtimes), None)
+    runtime = next((name for name in RUNTIMES if name in answer.runtimes), None)
     if runtime is None:
-        raise client.without_mechanism(facts)
+        raise client.without_mechanism(answer)
     asked = wish.arguments.last("runtime")
-    if asked in RUNTIMES and asked in facts.runtimes:
+    if asked in RUNTIMES and asked in answer.runtimes:
         runtime = asked
     elif asked is not None:
         raise UsageError(
@@ -50,9 +46,9 @@ def _no_other_devices(wish: Wish) -> None:
         )
 
 
-def decide(client: Client, facts: "Engine", wish: Wish, image: Image | None, offer: Offer) -> Decision:
+def decide(client: Client, answer: Answer, wish: Wish, image: Image | None, offer: Offer) -> Decision:
     """What to start, and what to say before. `image`: None when it is not here. Raises GpudockError."""
-    way = mechanism(client, facts, wish)
+    way = mechanism(client, answer, wish)
     variables = in_container(wish, image)
     wanted = wish.request.capabilities or environment.driver_capabilities(variables)
     chosen = offer.choose(wish.request, wanted, named=way.runtime is None)

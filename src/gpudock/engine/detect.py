@@ -78,7 +78,7 @@ def _client(name: str, own: Mapping[str, str], machine: Machine) -> Client | Non
     if program is None:
         return None
     if name == "podman":
-        return Podman(program, endpoint.podman(machine.environment), not machine.root)
+        return Podman(program, endpoint.podman(machine.environment))
     where = endpoint.docker(own, machine.environment, machine.files)
     return Docker(program, where, machine.environment, machine.kernel, not machine.root)
 

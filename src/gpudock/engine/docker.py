@@ -10,7 +10,6 @@ from gpudock.errors import EngineError
 from gpudock.plan.quote import quote
 
 if TYPE_CHECKING:
-    from gpudock.facts.engine import Engine
     from gpudock.proc import Result
 
 
@@ -45,7 +44,7 @@ class Docker(NamedTuple):
             )
         return answer
 
-    def looking_in(self, folder: str, facts: "Engine") -> None:
+    def looking_in(self, folder: str, answer: Answer) -> None:
         """Only the daemon's configuration says where docker looks."""
 
     def unusable(self, problem: str) -> EngineError:
@@ -65,8 +64,8 @@ class Docker(NamedTuple):
         user = "" if path == "/var/run/docker.sock" else " (rootless: systemctl --user start docker)"
         return EngineError("Docker is not running.", why=problem, mend=f"sudo systemctl start docker{user}")
 
-    def without_mechanism(self, facts: "Engine") -> EngineError:
-        version = facts.version if isinstance(facts.version, str) else "of unknown version"
+    def without_mechanism(self, answer: Answer) -> EngineError:
+        version = answer.version or "of unknown version"
         if _major(version) >= 25:
             return EngineError(
                 f"Docker {version} has CDI switched off.",

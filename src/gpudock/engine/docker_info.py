@@ -1,9 +1,7 @@
-"""The answer to `docker info`: the engine's facts, and what matters beside them."""
+"""The answer to `docker info`, read as the host's facts are, and what matters beside them."""
 
 import json
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from gpudock.engine.base import Answer
 from gpudock.host import engine_docker
@@ -22,11 +20,17 @@ def read(result: Result, client: "Docker") -> Answer | None:
     around = Surroundings(Root("/"), Root("/proc"), environment, client.rootless)
     facts = engine_docker.read(lambda _: result, around, client.program)
     if facts is None or facts.problem:
-        return Answer(facts) if facts else None
+        return Answer(problem=facts.problem) if facts else None
     told = json.loads(result.out)
-    if told.get("KernelVersion", client.kernel) != client.kernel:  # a virtual machine, or the other end of a tunnel
-        facts = msgspec.structs.replace(facts, remote=True)
-    return Answer(facts, _devices(told.get("DiscoveredDevices")))
+    elsewhere = told.get("KernelVersion", client.kernel) != client.kernel  # a virtual machine, or a tunnel's other end
+    return Answer(
+        version=facts.version if isinstance(facts.version, str) else "",
+        cdi=facts.cdi is True,
+        cdi_folders=facts.cdi_folders,
+        runtimes=facts.runtimes,
+        devices=_devices(told.get("DiscoveredDevices")),
+        remote=facts.remote or elsewhere,
+    )
 
 
 def _devices(told: object) -> tuple[str, ...]:

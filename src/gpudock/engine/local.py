@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gpudock.engine.base import KIND
+from gpudock.engine.base import KIND, Answer
 from gpudock.engine.offer import PlanOffer
 from gpudock.errors import EngineError, HostError
 from gpudock.host.root import Root
@@ -13,7 +13,7 @@ from gpudock.refresh.current import StaleError, current
 from gpudock.refresh.paths import Paths
 
 if TYPE_CHECKING:
-    from gpudock.facts.engine import CdiSpecFile, Engine
+    from gpudock.facts.engine import CdiSpecFile
 
 FOLDERS = ("/etc/cdi", "/var/run/cdi")  # where engines look; a device in the later one wins
 OWN_EXTRAS = "gpudock-"  # begins the names of our specifications of other devices than GPUs
@@ -141,17 +141,16 @@ def loaded_driver(here: Here) -> str:
     return (Root(here.sys).text("/module/nvidia/version", 64) or "").strip()
 
 
-def seen_by(facts: "Engine", folder: str) -> bool:
+def seen_by(answer: Answer, folder: str) -> bool:
     """Whether the engine looks for specifications in this folder."""
     real = os.path.realpath(folder)
-    return not facts.cdi_folders or any(os.path.realpath(each) == real for each in facts.cdi_folders)
+    return not answer.cdi_folders or any(os.path.realpath(each) == real for each in answer.cdi_folders)
 
 
-def unseen(facts: "Engine", folder: str) -> EngineError:
-    read = ", ".join(facts.cdi_folders)
+def unseen(engine: str, answer: Answer, folder: str) -> EngineError:
     return EngineError(
-        f"This {facts.name} does not look for CDI specifications in {folder}.",
-        why=f"it reads {read}",
-        mend=f"make the specification there: GPUDOCK_CDI_DIR={facts.cdi_folders[-1]} gpudock refresh, "
+        f"This {engine} does not look for CDI specifications in {folder}.",
+        why="it reads " + ", ".join(answer.cdi_folders),
+        mend=f"make the specification there: GPUDOCK_CDI_DIR={answer.cdi_folders[-1]} gpudock refresh, "
         "with the same variable for gpudock run",
     )

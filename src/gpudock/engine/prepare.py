@@ -16,7 +16,6 @@ from gpudock.refresh.paths import Paths
 
 if TYPE_CHECKING:
     from gpudock.engine.gpus import Reading
-    from gpudock.facts.engine import Engine
     from gpudock.plan.document import Plan
 
 CHEAP = 0.1  # seconds that a warning about busy GPUs may cost; a driver without persistence mode takes many times that
@@ -51,9 +50,9 @@ def prepare(wish: Wish, clients: tuple[Client, ...], first: Asked, tools: Tools)
     """
     early = _early(clients[0], tools)
     asked, answer, notes = _answering(first, clients, wish, tools)
-    client, facts = asked.client, answer.facts
-    way = decide.mechanism(client, facts, wish)
-    if facts.remote:
+    client = asked.client
+    way = decide.mechanism(client, answer, wish)
+    if answer.remote:
         from gpudock.engine import remote  # noqa: PLC0415  start-up time: few engines are elsewhere
 
         offer, more = remote.offer(answer, client.endpoint.address, tools.run)
@@ -61,10 +60,10 @@ def prepare(wish: Wish, clients: tuple[Client, ...], first: Asked, tools: Tools)
     else:
         source = early or _local(tools, tools.refresh)
     if way.runtime is None and source.folder:
-        client = _looking_in(client, facts, source.folder)
+        client = _looking_in(client, answer, source.folder)
     found = _image(asked, wish, tools)
     source = _completed(source, wish, found)
-    decision = _decided(lambda offer: decide.decide(client, facts, wish, found, offer), source, tools)
+    decision = _decided(lambda offer: decide.decide(client, answer, wish, found, offer), source, tools)
     return decision._replace(notes=(*notes, *decision.notes, *_busy(source, decision, tools)))
 
 
@@ -122,8 +121,8 @@ def _answering(
             asked = Asked(client, wish.arguments.image, tools.run)
         try:
             answer = client.understand(asked.engine.result())
-            if answer.facts.problem is not None:
-                raise client.unusable(answer.facts.problem)
+            if answer.problem is not None:
+                raise client.unusable(answer.problem)
         except EngineError as error:
             failures.append(error)
         else:
@@ -131,12 +130,12 @@ def _answering(
     raise failures[0]
 
 
-def _looking_in(client: Client, facts: "Engine", folder: str) -> Client:
-    if local.seen_by(facts, folder):
+def _looking_in(client: Client, answer: Answer, folder: str) -> Client:
+    if local.seen_by(answer, folder):
         return client
-    told = client.looking_in(folder, facts)
+    told = client.looking_in(folder, answer)
     if told is None:
-        raise local.unseen(facts, folder)
+        raise local.unseen(client.name, answer, folder)
     return told
 
 

@@ -87,8 +87,8 @@ def _yaml(data: bytes) -> Any:  # noqa: ANN401  whatever the file holds
             if depth > DEPTH:  # the C loader would overflow the stack and take the process with it
                 raise ValueError("it is nested too deeply")
         return yaml.load(data, Loader=loader)  # noqa: S506  both are safe loaders
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
+    except (yaml.YAMLError, LookupError, AttributeError) as error:  # the last two: !!int "", !!bool x, !!timestamp x
+        raise ValueError(str(error) or type(error).__name__) from error
 
 
 def _plan(spec: _Spec) -> str | None:

@@ -2,25 +2,24 @@
 
 import pytest
 
-from gpudock.engine.base import Client, Decision
+from gpudock.engine.base import Answer, Client, Decision
 from gpudock.engine.decide import decide, mechanism
 from gpudock.engine.image import Image
 from gpudock.engine.offer import NamesOffer, PlanOffer
 from gpudock.errors import EngineError, RefusedError, UsageError
-from gpudock.facts.engine import Engine
-from unit.engine.wishes import DOCKER, PLAIN, PODMAN, docker_facts, wish
+from unit.engine.wishes import DOCKER, PLAIN, PODMAN, docker, wish
 from unit.plan.plans import UUIDS, gpu, plan_with
 
 PLAN = plan_with(gpu(0), gpu(1))
 OFFER = PlanOffer(PLAN)
-FACTS = docker_facts()
-OLD = docker_facts("20.10.24", cdi=False, runtimes=("runc",))
+FACTS = docker()
+OLD = docker("20.10.24", cdi=False, runtimes=("runc",))
 
 
 def decided(
-    *words: str, client: Client = DOCKER, facts: Engine = FACTS, image: Image | None = PLAIN, verb: str = "run"
+    *words: str, client: Client = DOCKER, answer: Answer = FACTS, image: Image | None = PLAIN, verb: str = "run"
 ) -> Decision:
-    return decide(client, facts, wish(*words, verb=verb), image, OFFER)
+    return decide(client, answer, wish(*words, verb=verb), image, OFFER)
 
 
 def test_a_cdi_device_before_the_image() -> None:
@@ -44,8 +43,8 @@ def test_each_device_by_its_name_and_the_double_dash_stays() -> None:
 
 @pytest.mark.parametrize(("runtimes", "chosen"), [(("nvidia", "runc"), "nvidia"), (("gpudock", "nvidia"), "gpudock")])
 def test_without_cdi_a_runtime_is_told_by_variables(runtimes: tuple[str, ...], chosen: str) -> None:
-    facts = docker_facts("20.10.24", cdi=False, runtimes=runtimes)
-    found = decided("-e", "NVIDIA_VISIBLE_DEVICES=all", "--gpus", "device=1", "image", facts=facts)
+    facts = docker("20.10.24", cdi=False, runtimes=runtimes)
+    found = decided("-e", "NVIDIA_VISIBLE_DEVICES=all", "--gpus", "device=1", "image", answer=facts)
     assert found.argv == (
         *("docker", "run", "-e", "NVIDIA_VISIBLE_DEVICES=all", "--runtime", chosen),
         *("-e", f"NVIDIA_VISIBLE_DEVICES={UUIDS[1]}", "-e", "NVIDIA_DRIVER_CAPABILITIES=compute,utility", "image"),
@@ -53,21 +52,21 @@ def test_without_cdi_a_runtime_is_told_by_variables(runtimes: tuple[str, ...], c
 
 
 def test_a_runtime_that_the_user_names() -> None:
-    facts = docker_facts("20.10.24", cdi=False, runtimes=("gpudock", "nvidia", "runsc"))
-    found = decided("--runtime", "nvidia", "--gpus", "all", "image", facts=facts)
+    facts = docker("20.10.24", cdi=False, runtimes=("gpudock", "nvidia", "runsc"))
+    found = decided("--runtime", "nvidia", "--gpus", "all", "image", answer=facts)
     assert found.argv[:4] == ("docker", "run", "--runtime", "nvidia")
     assert found.argv.count("--runtime") == 1
     with pytest.raises(UsageError, match="--runtime runsc cannot be combined"):
-        decided("--runtime=runsc", "--gpus", "all", "image", facts=facts)
+        decided("--runtime=runsc", "--gpus", "all", "image", answer=facts)
     assert "--runtime=runsc" in decided("--runtime=runsc", "--gpus", "all", "image").argv  # CDI goes with any
 
 
 def test_an_engine_without_a_way_says_so() -> None:
     with pytest.raises(EngineError, match="cannot give containers GPUs") as caught:
-        decided("--gpus", "all", "image", facts=OLD)
+        decided("--gpus", "all", "image", answer=OLD)
     assert caught.value.exit_code == 6
     with pytest.raises(EngineError, match=r"Podman 3\.4\.4"):
-        mechanism(PODMAN, Engine(name="podman", program="podman", version="3.4.4", cdi=False), wish("--gpus=1", "i"))
+        mechanism(PODMAN, Answer("3.4.4"), wish("--gpus=1", "i"))
 
 
 @pytest.mark.parametrize("device", ["nvidia.com/gpu=0", "/dev/fuse,nvidia.com/gpu=all"])

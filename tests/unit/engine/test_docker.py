@@ -9,7 +9,7 @@ from gpudock.engine.docker import Docker
 from gpudock.engine.endpoint import Endpoint
 from gpudock.errors import EngineError
 from gpudock.proc import Result
-from unit.engine.wishes import DOCKER, docker_facts
+from unit.engine.wishes import DOCKER, docker
 
 RECORDED = Path(__file__).parents[2] / "data/engines"
 NEW, OLD = ((RECORDED / f"docker-{version}.json").read_text() for version in ("28.5.2", "20.10.24"))
@@ -17,27 +17,27 @@ REFUSED = Result(1, "", "Cannot connect to the Docker daemon at unix:///x. Is th
 
 
 def test_docker_28_has_cdi() -> None:
-    facts = DOCKER.understand(Result(0, NEW, "")).facts
-    assert facts.version == "28.5.2+dfsg4"
-    assert facts.cdi is True
-    assert "/var/run/cdi" in facts.cdi_folders
-    assert not facts.remote
-    assert facts.problem is None
+    found = DOCKER.understand(Result(0, NEW, ""))
+    assert found.version == "28.5.2+dfsg4"
+    assert found.cdi
+    assert "/var/run/cdi" in found.cdi_folders
+    assert not found.remote
+    assert found.problem is None
 
 
 def test_docker_20_has_none() -> None:
-    facts = DOCKER.understand(Result(0, OLD, "")).facts
-    assert facts.cdi is False
-    assert "runc" in facts.runtimes
+    found = DOCKER.understand(Result(0, OLD, ""))
+    assert not found.cdi
+    assert "runc" in found.runtimes
 
 
 def test_another_kernel_is_another_machine() -> None:
-    assert DOCKER._replace(kernel="5.15.0-1-generic").understand(Result(0, NEW, "")).facts.remote
+    assert DOCKER._replace(kernel="5.15.0-1-generic").understand(Result(0, NEW, "")).remote
 
 
 def test_an_engine_that_is_reached_by_ssh_is_elsewhere() -> None:
     there = DOCKER._replace(endpoint=Endpoint("ssh://lab"))
-    assert there.understand(Result(0, NEW, "")).facts.remote
+    assert there.understand(Result(0, NEW, "")).remote
 
 
 def test_the_devices_that_docker_lists() -> None:
@@ -54,7 +54,7 @@ def test_podmans_imitation_is_no_docker() -> None:
 
 
 def test_a_docker_that_does_not_answer() -> None:
-    problem = DOCKER.understand(REFUSED).facts.problem
+    problem = DOCKER.understand(REFUSED).problem
     assert problem is not None
     error = DOCKER.unusable(problem)
     assert error.what == "Docker is not running."
@@ -81,9 +81,9 @@ def test_a_docker_elsewhere_that_does_not_answer() -> None:
 
 
 def test_why_there_is_no_way() -> None:
-    old = DOCKER.without_mechanism(docker_facts("20.10.24", cdi=False))
+    old = DOCKER.without_mechanism(docker("20.10.24", cdi=False))
     assert "too old for CDI" in old.why
     assert "podman 4.1" in old.mend
-    off = DOCKER.without_mechanism(docker_facts("27.0.3", cdi=False))
+    off = DOCKER.without_mechanism(docker("27.0.3", cdi=False))
     assert "switched off" in off.what
     assert '"features": {"cdi": true}' in off.mend

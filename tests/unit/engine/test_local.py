@@ -10,7 +10,7 @@ from gpudock.errors import HostError
 from gpudock.refresh.current import StaleError
 from gpudock.refresh.paths import Paths
 from unit.engine import machine
-from unit.engine.wishes import docker_facts
+from unit.engine.wishes import docker
 from unit.recorded import fill
 
 STALE = "0f0e0d0c-0b0a-4908-8706-050403020100"
@@ -112,10 +112,10 @@ def test_somebody_elses_specification_that_no_longer_fits(
 
 
 def test_where_an_engine_looks(tmp_path: Path) -> None:
-    facts = docker_facts()
+    facts = docker()
     assert local.seen_by(facts, "/var/run/cdi")
     assert local.seen_by(facts, "/var/../var/run/cdi")
     assert not local.seen_by(facts, str(tmp_path))
-    error = local.unseen(facts, str(tmp_path))
+    error = local.unseen("docker", facts, str(tmp_path))
     assert str(tmp_path) in error.what
     assert "/etc/cdi, /var/run/cdi" in error.why

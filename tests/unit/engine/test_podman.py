@@ -2,15 +2,15 @@
 
 import pytest
 
+from gpudock.engine.base import Answer
 from gpudock.engine.endpoint import Endpoint
 from gpudock.engine.podman import Podman, numbers
-from gpudock.facts.engine import Engine
 from gpudock.proc import NOT_FOUND, Result
 from unit.engine.wishes import PODMAN
 
 
-def facts(version: str) -> Engine:
-    return PODMAN.understand(Result(0, f"podman version {version}\n", "")).facts
+def facts(version: str) -> Answer:
+    return PODMAN.understand(Result(0, f"podman version {version}\n", ""))
 
 
 @pytest.mark.parametrize(
@@ -25,21 +25,22 @@ def test_cdi_came_with_4_1(version: str, *, cdi: bool) -> None:
 
 
 def test_a_podman_that_fails_says_why() -> None:
-    found = PODMAN.understand(Result(125, "", "first\nError: cannot open storage\n")).facts
+    found = PODMAN.understand(Result(125, "", "first\nError: cannot open storage\n"))
     assert found.problem == "Error: cannot open storage"
     assert "cannot open storage" in PODMAN.unusable(found.problem).why
-    assert PODMAN.understand(Result(NOT_FOUND, "", "")).facts.problem == "it does not tell its version"
+    assert PODMAN.understand(Result(NOT_FOUND, "", "")).problem == "it does not tell its version"
 
 
 def test_another_machines_podman() -> None:
-    there = Podman("podman", Endpoint("ssh://core@box"), rootless=True)
-    assert there.understand(Result(0, "podman version 5.1.0", "")).facts.remote
+    there = Podman("podman", Endpoint("ssh://core@box"))
+    assert there.understand(Result(0, "podman version 5.1.0", "")).remote
 
 
 def test_a_folder_of_specifications_can_be_named_since_5_5() -> None:
     told = PODMAN.looking_in("/run/user/1000/gpudock/cdi", facts("5.5.0"))
     assert told is not None
-    assert told.words == ("podman", "--cdi-spec-dir", "/run/user/1000/gpudock/cdi")
+    folders = ("/etc/cdi", "/var/run/cdi", "/run/user/1000/gpudock/cdi")
+    assert told.words == ("podman", *(f"--cdi-spec-dir={folder}" for folder in folders))
     assert PODMAN.looking_in("/x", facts("5.4.2")) is None
 
 

@@ -80,7 +80,7 @@ def test_a_docker_that_does_not_answer_is_followed_by_podman(where: Paths) -> No
     machine.own(where)
     table = answers(where, info=REFUSED, podman="podman version 5.5.0")
     found = prepared(wish("--gpus", "all", "image"), where, table, clients=(DOCKER, PODMAN))
-    assert found.argv[:3] == ("podman", "--cdi-spec-dir", where.cdi)
+    assert found.argv[3:5] == (f"--cdi-spec-dir={where.cdi}", "run")
     assert found.notes == ("Docker is not running. podman is used instead.",)
     with pytest.raises(EngineError, match="Docker is not running"):
         prepared(wish("--gpus", "all", "image"), where, answers(where, info=REFUSED))

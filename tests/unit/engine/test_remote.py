@@ -12,7 +12,7 @@ from gpudock.plan.capabilities import DEFAULT
 from gpudock.plan.request import parse_gpus
 from gpudock.proc import Command, Result
 from unit import h200
-from unit.engine.wishes import docker_facts
+from unit.engine.wishes import docker
 
 LISTED = ("nvidia.com/gpu=0", "nvidia.com/gpu=all", "nvidia.com/gds=all")
 SPEC = CdiSpecFile(
@@ -25,7 +25,7 @@ H200 = msgspec.structs.replace(codec.decode(h200.SNAPSHOT.read_bytes()), cdi_spe
 
 
 def answer(*devices: str) -> Answer:
-    return Answer(docker_facts(), devices)
+    return docker()._replace(devices=devices)
 
 
 def nobody(command: Command) -> Result:

@@ -3,17 +3,16 @@
 from collections.abc import Mapping
 
 from gpudock.engine import flags
-from gpudock.engine.base import Wish
+from gpudock.engine.base import Answer, Wish
 from gpudock.engine.docker import Docker
 from gpudock.engine.endpoint import LOCAL, Endpoint
 from gpudock.engine.image import Image
 from gpudock.engine.podman import Podman
-from gpudock.facts.engine import Engine
 from gpudock.plan.request import parse_gpus
 
 KERNEL = "6.18.44-fc-v657"  # of the machine on which tests/data/engines was recorded
 DOCKER = Docker("/usr/bin/docker", Endpoint(LOCAL), {}, KERNEL)
-PODMAN = Podman("/usr/bin/podman", Endpoint("unix://"), rootless=False)
+PODMAN = Podman("/usr/bin/podman", Endpoint("unix://"))
 PLAIN = Image({"PATH": "/bin"}, {})
 
 
@@ -24,8 +23,5 @@ def wish(*words: str, verb: str = "run", caller: Mapping[str, str] | None = None
     return Wish(verb, arguments, parse_gpus(arguments.own["gpus"]), environment)
 
 
-def docker_facts(version: str = "28.5.2", *, cdi: bool = True, runtimes: tuple[str, ...] = ("runc",)) -> Engine:
-    folders = ("/etc/cdi", "/var/run/cdi") if cdi else ()
-    return Engine(
-        name="docker", program="/usr/bin/docker", version=version, cdi=cdi, cdi_folders=folders, runtimes=runtimes
-    )
+def docker(version: str = "28.5.2", *, cdi: bool = True, runtimes: tuple[str, ...] = ("runc",)) -> Answer:
+    return Answer(version, cdi, ("/etc/cdi", "/var/run/cdi") if cdi else (), runtimes)

@@ -160,6 +160,16 @@ def test_of_two_libraries_with_one_soname_the_host_decides(tmp_path: Path) -> No
     assert dict(content.links)["lib64/libnvidia-egl-gbm.so.1"] == "libnvidia-egl-gbm.so.1.1.1"
 
 
+def test_a_file_of_that_name_wins_over_a_link(tmp_path: Path) -> None:
+    """WSL has libcuda.so, libcuda.so.1 and libcuda.so.1.1 as files, all with one SONAME."""
+    root = DriverRoot(tmp_path)
+    for name in ("libcuda.so", "libcuda.so.1", "libcuda.so.1.1"):
+        write_library(root.place(f"/usr/lib/wsl/lib/{name}"), "libcuda.so.1")
+    content = layout.content(root.files(loaded=None), ("compute",))
+    assert paths(content) == {"lib64/libcuda.so", "lib64/libcuda.so.1", "lib64/libcuda.so.1.1"}
+    assert content.links == ()
+
+
 class TestGeneration:
     def test_it_is_named_by_version_and_content(self, driver: DriverFiles) -> None:
         name = layout.generation(driver)

@@ -70,6 +70,9 @@ def test_flow_yaml_is_no_json_but_readable(tmp_path: Path) -> None:
         ("- " * 100_000, ""),
         (" " * (cdi_specs.LIMIT + 1), "larger than 4 MiB"),
         ("kind: 2024-13-45\n", "month must be in 1..12"),
+        ('kind: !!int ""\n', "index out of range"),
+        ("kind: !!bool x\n", "x"),
+        ("kind: !!timestamp x\n", "NoneType"),
     ],
 )
 def test_broken_files_have_no_kind(tmp_path: Path, content: str | bytes, reason: str) -> None:

@@ -190,6 +190,12 @@ class TestHostile:
         Path(root.place(f"{LIB}/libnvidia-ml.so.1")).touch()
         assert isinstance(root.read(), Missing)
 
+    def test_an_empty_program_does_not_hide_the_real_one(self, root: DriverRoot) -> None:
+        driver(root)
+        root.file("/usr/local/bin/nvidia-smi", "", mode=0o755)
+        root.file("/usr/bin/nvidia-smi", mode=0o755)
+        assert [file.path for file in root.files().files if file.role == "binary"] == ["/usr/bin/nvidia-smi"]
+
     def test_links_in_a_circle_and_out_of_the_root(self, root: DriverRoot, tmp_path: Path) -> None:
         driver(root)
         write_library(str(tmp_path / "libnvidia-outside.so.1"), "libnvidia-outside.so.1")
