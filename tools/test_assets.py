@@ -1,4 +1,4 @@
-"""Makes what tests/real keeps in this user's cache, all at once: images, Docker with CDI, drivers. What is there already stays."""
+"""Makes what tests/real keeps in this user's cache, all at once: images, Docker with CDI, drivers. Kept ones stay."""
 
 import sys
 import time

@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -89,6 +90,14 @@ def _stop(child: "subprocess.Popen[bytes]", command: Command) -> str:
             with contextlib.suppress(OSError):
                 pipe.close()
     return f"{command.argv[0]}: stuck for {command.timeout:g} s and cannot be stopped"
+
+
+def show(argv: tuple[str, ...]) -> int:
+    """Run while its output appears on standard error as it comes, and return the exit code (127: no such program)."""
+    try:
+        return subprocess.call(argv, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return NOT_FOUND
 
 
 def become(argv: tuple[str, ...], env: Mapping[str, str] | None = None) -> None:

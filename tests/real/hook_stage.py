@@ -72,7 +72,17 @@ def plan(tree: Path, **changes: Any) -> dict[str, Any]:
         "libraries": [{"flags": 0x0303, "soname": LIBRARY, "path": f"{MOUNT_POINT}/lib64/{LIBRARY}"}],
         "links": [{"path": path, "target": f"{MOUNT_POINT}/{target}"} for path, target in LINKS.items()],
     }
-    whole = {"format": 1, "driver": "550.1", "cuda": "12.4", "simulated": True, "wsl": False, "key": fields, "gpus": []}
+    whole = {
+        "format": 1,
+        "driver": "550.1",
+        "cuda": "12.4",
+        "simulated": True,
+        "wsl": False,
+        "driver_root": "/",
+        "dev_root": "/",
+        "key": fields,
+        "gpus": [],
+    }
     whole |= {"variants": {"compute.utility": variant}, "extras": {}, "library_links": False}
     return whole | changes
 

@@ -89,7 +89,7 @@ class TestBind:
             old = build(root, paths, "bind")
             os.utime(f"{root.folder}{LIB}/libcuda.so.{VERSION}")
             new = build(root, paths, "bind")
-            assert collect(paths, generation=new.name, plan="") == [str(old)]
+            assert collect(paths, generation=new.name, plans=()) == [str(old)]
             assert os.listdir(paths.trees) == [new.name]
             assert all(point.startswith(f"{new}/") for point in place.mounted_below(paths.trees))
             tree.remove(str(new))
@@ -114,7 +114,7 @@ class TestBind:
             staging = Path(paths.trees, "generation/.all.abcd.tmp/lib64")
             staging.mkdir(parents=True)
             assert place.place(source, f"{staging}/libcuda.so.1", ("bind",)) == "bind"
-            collect(paths, generation="generation", plan="")
+            collect(paths, generation="generation", plans=())
             assert os.listdir(f"{paths.trees}/generation") == []
             assert Path(source).stat().st_size > 0
 
@@ -143,14 +143,14 @@ def test_a_tree_that_is_mounted_in_another_namespace_stays(root: DriverRoot, pat
         assert os.read(started[0], 1) == b"x"
         os.utime(f"{root.folder}{LIB}/libcuda.so.{VERSION}")
         new = build(root, paths, "link")
-        assert collect(paths, generation=new.name, plan="") == []
+        assert collect(paths, generation=new.name, plans=()) == []
         assert (old / "all" / CUDA).exists()
     finally:
         os.close(stop[1])
         os.waitpid(container, 0)
         os.close(started[0])
         os.close(started[1])
-    assert collect(paths, generation=new.name, plan="") == [str(old)]
+    assert collect(paths, generation=new.name, plans=()) == [str(old)]
 
 
 def test_a_reflink_shares_the_data_and_not_the_file(tmp_path: Path) -> None:

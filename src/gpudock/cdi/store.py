@@ -3,11 +3,14 @@
 import os
 import stat
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gpudock.cdi import codec, validate
+from gpudock.cdi import codec
 from gpudock.errors import GpudockError, InputError
 from gpudock.publish import read_capped
+
+if TYPE_CHECKING:
+    from gpudock.cdi.validate import Machine
 
 FOLDERS = ("/etc/cdi", "/var/run/cdi")  # a device in the later one wins over one in the earlier
 LIMIT = 8 << 20  # bytes
@@ -53,8 +56,10 @@ def found(folders: tuple[str, ...] = FOLDERS) -> Iterator[SpecFile]:
                     yield SpecFile(path, {}, error.why or error.what)
 
 
-def machine(path: str, *, driver: str | None, folders: tuple[str, ...] = FOLDERS) -> validate.Machine:
+def machine(path: str, *, driver: str | None, folders: tuple[str, ...] = FOLDERS) -> "Machine":
     """What `validate.problems` wants to know of this machine for the specification at `path`."""
+    from gpudock.cdi.validate import Machine  # noqa: PLC0415  start-up time: `gpudock run` only loads
+
     own = os.path.realpath(path)
     others = {
         f"{spec.kind}={name}": spec.path
@@ -63,7 +68,7 @@ def machine(path: str, *, driver: str | None, folders: tuple[str, ...] = FOLDERS
         for name in spec.devices()
     }
     readable = os.path.exists(path) and bool(os.stat(path).st_mode & stat.S_IROTH)
-    return validate.Machine(exists=os.path.exists, device=_device, readable=readable, driver=driver, others=others)
+    return Machine(exists=os.path.exists, device=_device, readable=readable, driver=driver, others=others)
 
 
 def _device(path: str) -> tuple[int, int] | None:

@@ -4,6 +4,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from gpudock import publish
 from gpudock.cdi import project
 from gpudock.errors import RefusedError, UsageError
 from gpudock.refresh import cycle, install, paths
@@ -27,8 +28,9 @@ def specification(host: "HostOptions", options: project.Options, mode: str, hook
         kind = f"{options.vendor}/{options.device_class}" if own_kind else cycle.EXTRA_KINDS[mode]
         return project.beside(made.plan, mode, kind)
     if os.geteuid() == 0 and not host.snapshot:
-        plan = cycle.prepared(made, where, SETTINGS)
-        hook = install.installed(where.libexec)
+        with publish.lock(where.lock):  # a refresh at the same time would take the staging folders away
+            plan = cycle.prepared(made, where, SETTINGS)
+            hook = install.installed(where.libexec)
     else:
         plan = cycle.plan_path(made.plan, where)
         hook = install.planned(where.libexec)

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from gpudock.engine.prepare import Tools
     from gpudock.refresh.paths import Paths
 
-PULL_SECONDS = 24 * 3600.0
 _OPTIONS = (
     click.Option(["--gpus"], metavar="REQUEST", help="all, a number, device=0,GPU-8f3c,0:1, none; docker's full form."),
     click.Option(["--engine"], metavar="docker|podman", help="[default: $GPUDOCK_ENGINE, else docker, else podman]"),
@@ -159,9 +158,7 @@ def _pull(argv: tuple[str, ...]) -> int:
     from gpudock import proc
 
     print(f"gpudock: {' '.join(argv)}", file=sys.stderr, flush=True)
-    result = proc.run(proc.Command(argv, timeout=PULL_SECONDS))
-    sys.stderr.write(result.out + result.err)
-    return result.code
+    return proc.show(argv)
 
 
 def _refresher(where: "Paths") -> "Callable[[tuple[tuple[str, ...], ...]], object]":
@@ -174,15 +171,16 @@ def _refresher(where: "Paths") -> "Callable[[tuple[tuple[str, ...], ...]], objec
         from gpudock.errors import HostError
         from gpudock.refresh import cycle, install
 
-        simulated, library_links = _earlier(where)
-        if simulated and not os.path.isdir(simulated):
+        roots, library_links = _earlier(where)
+        missing = next((folder for folder in roots.values() if not os.path.isdir(folder)), None)
+        if missing:
             raise HostError(
-                f"The simulated GPUs of {simulated} are gone.",
-                why="the CDI specification was made from that folder",
+                f"The folder {missing} is gone.",
+                why="the CDI specification was made from the driver or the simulated GPUs in it",
                 mend="sudo gpudock refresh, for this machine's own GPUs or with --simulated FOLDER for others",
             )
         print("gpudock: the CDI specification is made anew, as by gpudock refresh", file=sys.stderr)
-        host = HostOptions(simulated=simulated)
+        host = HostOptions(**roots)
         return cycle.refresh(
             lambda: host.load(engines=True),
             lambda: install.installed(where.libexec),
@@ -193,10 +191,9 @@ def _refresher(where: "Paths") -> "Callable[[tuple[tuple[str, ...], ...]], objec
     return refresh
 
 
-def _earlier(where: "Paths") -> tuple[str | None, bool]:
-    """The folder of the simulated host, if it was one, and whether libraries were linked, of the plan in place."""
+def _earlier(where: "Paths") -> tuple[dict[str, str], bool]:
+    """Where the plan in place was made from, as options of the host, and whether libraries were linked."""
     import json
-    import os
 
     from gpudock.cdi import store
     from gpudock.errors import GpudockError
@@ -207,8 +204,10 @@ def _earlier(where: "Paths") -> tuple[str | None, bool]:
         path = plan_path(store.load(where.spec))
         plan = reader.check(json.loads(_read(path or "")))
     except (GpudockError, ValueError):
-        return None, False
-    return (os.path.dirname(plan["key"]["proc"]) if plan["simulated"] else None), plan["library_links"]
+        return {}, False
+    if plan["simulated"]:
+        return {"simulated": plan["driver_root"]}, plan["library_links"]
+    return {"driver_root": plan["driver_root"], "dev_root": plan["dev_root"]}, plan["library_links"]
 
 
 def _read(path: str) -> str:

@@ -42,6 +42,10 @@ class Client(Protocol):
     def question(self) -> tuple[str, ...]:
         """The one quick command that tells what the engine can do."""
 
+    @property
+    def beside_devices(self) -> tuple[str, ...]:
+        """Flags that a container with CDI devices needs besides --device."""
+
     def understand(self, result: "Result") -> Answer: ...
 
     def looking_in(self, folder: str, answer: Answer) -> "Client | None":

@@ -54,15 +54,16 @@ def decide(client: Client, answer: Answer, wish: Wish, image: Image | None, offe
     chosen = offer.choose(wish.request, wanted, named=way.runtime is None)
     requirement.check(requirement.from_environment(variables)[0], chosen.properties)
     arguments = wish.arguments
-    flags = (*arguments.flags, *_added(way, wish, chosen, wanted))
+    flags = (*arguments.flags, *_added(client, way, wish, chosen, wanted))
     notes = tuple(_notes(wish, image, chosen, offer))
     return Decision(plain(client, wish.verb, flags, arguments.rest), chosen, notes)
 
 
-def _added(way: Mechanism, wish: Wish, chosen: Chosen, wanted: tuple[str, ...]) -> tuple[str, ...]:
+def _added(client: Client, way: Mechanism, wish: Wish, chosen: Chosen, wanted: tuple[str, ...]) -> tuple[str, ...]:
     """The words that ask this mechanism for the devices. They come last, so that they win over the user's own -e."""
     if way.runtime is None:
-        return tuple(word for name in chosen.devices for word in ("--device", f"{KIND}={name}"))
+        devices = tuple(word for name in chosen.devices for word in ("--device", f"{KIND}={name}"))
+        return (*client.beside_devices, *devices)
     given = wish.arguments.last("runtime")
     return (
         *(() if given else ("--runtime", way.runtime)),

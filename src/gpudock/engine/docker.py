@@ -32,6 +32,10 @@ class Docker(NamedTuple):
     def question(self) -> tuple[str, ...]:
         return (*self.words, "info", "--format", "{{json .}}")
 
+    @property
+    def beside_devices(self) -> tuple[str, ...]:
+        return ()
+
     def understand(self, result: "Result") -> Answer:
         from gpudock.engine import docker_info  # noqa: PLC0415  start-up time: imported while docker is working
 

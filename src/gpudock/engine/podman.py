@@ -34,6 +34,11 @@ class Podman(NamedTuple):
     def question(self) -> tuple[str, ...]:
         return (*self.words, "--version")
 
+    @property
+    def beside_devices(self) -> tuple[str, ...]:
+        # crun sends what hooks say to /dev/null: a user would see nothing but an exit code. runc takes no notice.
+        return ("--annotation", "run.oci.hooks.stderr=/dev/stderr")
+
     def understand(self, result: "Result") -> Answer:
         words = result.out.split()  # podman version 4.3.1
         version = words[-1] if result.ok and words else ""

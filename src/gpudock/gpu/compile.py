@@ -47,6 +47,8 @@ def compile_plan(
         cuda=text(snapshot.nvml.cuda) if not isinstance(snapshot.nvml, Missing) else "",
         simulated=snapshot.roots.simulated,
         wsl=snapshot.system.wsl,
+        driver_root=snapshot.roots.driver,
+        dev_root=snapshot.roots.dev,
         key=_key(snapshot, driver),
         gpus=[devices.gpu(gpu) for gpu in snapshot.gpus],
         variants={

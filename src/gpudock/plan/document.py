@@ -103,6 +103,8 @@ if TYPE_CHECKING:
         cuda: str  # newest CUDA that the driver supports, "" when unknown
         simulated: bool
         wsl: bool
+        driver_root: str  # where `refresh` looked, so that it can be asked to look there again
+        dev_root: str
         key: Key
         gpus: list[Gpu]
         variants: dict[str, Variant]  # by capabilities.label()

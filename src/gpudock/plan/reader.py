@@ -50,6 +50,8 @@ _PLAN: "dict[str, Any]" = {
     "cuda": str,
     "simulated": bool,
     "wsl": bool,
+    "driver_root": str,
+    "dev_root": str,
     "key": _KEY,
     "gpus": [_GPU],
     "variants": {"*": _VARIANT},

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from gpudock.refresh import tree
 from gpudock.refresh.paths import Paths
@@ -11,14 +11,14 @@ from gpudock.refresh.paths import Paths
 PLAN_AGE = 3600.0  # seconds; a container start that read the old specification is over by then
 
 
-def collect(paths: Paths, *, generation: str, plan: str, switched: bool = False) -> list[str]:
-    """Remove all generations but `generation` and those mounted somewhere, and all plans but `plan` and recent ones.
+def collect(paths: Paths, *, generation: str, plans: Collection[str], switched: bool = False) -> list[str]:
+    """Remove all generations but `generation` and those mounted somewhere, and all plans but `plans` and recent ones.
 
     `switched`: the specification named another plan until now, so containers may still be starting with that one.
     Returns the paths that were removed. Call it with the refresh lock held.
     """
     _abandoned(paths, generation)
-    return [*_generations(paths, generation), *_plans(paths, plan, switched=switched)]
+    return [*_generations(paths, generation), *_plans(paths, plans, switched=switched)]
 
 
 def _abandoned(paths: Paths, generation: str) -> None:
@@ -42,13 +42,13 @@ def _generations(paths: Paths, current: str) -> list[str]:
     return unused
 
 
-def _plans(paths: Paths, current: str, *, switched: bool) -> list[str]:
+def _plans(paths: Paths, named: Collection[str], *, switched: bool) -> list[str]:
     removed = []
     for name in _names(paths.plans):
         path = f"{paths.plans}/{name}"
         if switched:
             os.utime(path)
-        elif name != current and time.time() - os.stat(path).st_mtime > PLAN_AGE:
+        elif name not in named and time.time() - os.stat(path).st_mtime > PLAN_AGE:
             os.unlink(path)
             removed.append(path)
     return removed

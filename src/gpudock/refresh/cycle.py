@@ -125,7 +125,9 @@ def refresh(
         chosen = options(snapshot, hook(), plan)
         spec = codec.encode(project.gpus(made.plan, chosen), "json")
         changed = _write_extras(made.plan, paths) | _switch(paths.spec, spec)
-        removed = collect.collect(paths, generation=made.generation, plan=os.path.basename(plan), switched=changed)
+        # `cdi generate` makes specifications too: a plan stays as long as one names it.
+        named = {os.path.basename(plan), *(f"{spec.plan}.json" for spec in snapshot.cdi_specs)}
+        removed = collect.collect(paths, generation=made.generation, plans=named, switched=changed)
         os.utime(paths.lock, ns=(began, began))
     return Outcome(made.plan, paths.spec, changed, removed, ())
 

@@ -1,7 +1,6 @@
 """Where gpudock keeps things: GPUDOCK_*_DIR variables win over the configuration file, that over the defaults."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -62,11 +61,13 @@ def _of_user(environment: Mapping[str, str], uid: int) -> Paths:
 
 
 def _configured(config: str) -> dict[str, object]:
+    if not os.path.exists(config):
+        return {}
+    import tomllib  # noqa: PLC0415  start-up time: most machines have no such file
+
     try:
         with open(config, "rb") as file:
             table = tomllib.load(file).get("paths", {})
-    except FileNotFoundError:
-        return {}
     except (OSError, ValueError) as error:  # ValueError: no TOML, or no UTF-8
         raise InputError(f"{config} cannot be read.", why=str(error), mend="mend or remove the file") from error
     if not isinstance(table, dict):

@@ -54,6 +54,8 @@ def plan_of(gpus: list[Gpu], *, driver: str = "580.159.04", cuda: str = "13.0") 
         "cuda": cuda,
         "simulated": False,
         "wsl": False,
+        "driver_root": "/",
+        "dev_root": "/",
         "key": {
             "proc": "/proc",
             "sys": "/sys",

@@ -32,6 +32,7 @@ class Host:
         self.mig: dict[int, int] = {}
         self.driver: DriverFiles | None = None  # other files than those on disk
         self.others: tuple[CdiSpecFile, ...] = ()
+        self.plan = "0123456789abcdef"  # that our specification is said to name
         self.hooks = 0  # how often the hook was installed
         bare = snapshot(self.root.files())
         self.roots = Roots(proc=f"{folder}/kernel/proc", sys=f"{folder}/kernel/sys")
@@ -58,7 +59,7 @@ class Host:
             return ()
         document = codec.decode(path.read_bytes(), str(path))
         names = tuple(device["name"] for device in document["devices"])
-        return (CdiSpecFile(path=str(path), kind=KIND, devices=names, plan="ours"),)
+        return (CdiSpecFile(path=str(path), kind=KIND, devices=names, plan=self.plan),)
 
     def hook(self) -> tuple[str, ...]:
         self.hooks += 1

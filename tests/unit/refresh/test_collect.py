@@ -29,23 +29,23 @@ def paths(tmp_path: Path) -> Paths:
 
 
 def test_old_generations_plans_and_staging_go(paths: Paths) -> None:
-    removed = collect(paths, generation="550-new", plan="new.json")
+    removed = collect(paths, generation="550-new", plans={"new.json"})
     assert removed == [f"{paths.trees}/535-old", f"{paths.plans}/old.json"]
     assert os.listdir(paths.trees) == ["550-new"]
     assert os.listdir(f"{paths.trees}/550-new") == ["all"]
     assert sorted(os.listdir(paths.plans)) == ["new.json", "recent.json"]
     assert os.listdir(paths.cdi) == [".other.tmp"]  # somebody else's
-    assert collect(paths, generation="550-new", plan="new.json") == []
+    assert collect(paths, generation="550-new", plans={"new.json"}) == []
 
 
 def test_a_plan_that_was_in_use_until_now_stays_for_a_while(paths: Paths) -> None:
     """It was written at boot; a container that starts this very second has read the specification that names it."""
-    collect(paths, generation="550-new", plan="new.json", switched=True)
+    collect(paths, generation="550-new", plans={"new.json"}, switched=True)
     assert {"new.json", "old.json"} <= set(os.listdir(paths.plans))
-    collect(paths, generation="550-new", plan="new.json")
+    collect(paths, generation="550-new", plans={"new.json"})
     assert "old.json" in os.listdir(paths.plans)
 
 
 def test_nothing_there_yet(tmp_path: Path) -> None:
     empty = Paths(*(f"{tmp_path}/{name}" for name in ("state", "run", "cdi", "libexec")))
-    assert collect(empty, generation="x", plan="y") == []
+    assert collect(empty, generation="x", plans=()) == []

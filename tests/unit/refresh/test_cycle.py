@@ -91,6 +91,16 @@ def test_a_changed_driver_is_another_plan_tree_and_specification(host: Host) -> 
     assert len(os.listdir(host.paths.plans)) == 2  # but a container may be starting with the old plan
 
 
+def test_a_plan_that_another_specification_names_stays(host: Host) -> None:
+    refresh(host)
+    for name in ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"):
+        path = Path(host.paths.plans, f"{name}.json")
+        path.touch()
+        os.utime(path, (0, 0))
+    host.others = (CdiSpecFile(path="/etc/cdi/made.yaml", kind="my.own/gpu", plan="aaaaaaaaaaaaaaaa"),)
+    assert refresh(host).removed == [f"{host.paths.plans}/bbbbbbbbbbbbbbbb.json"]
+
+
 class TestCapabilitySets:
     def test_those_asked_for_stay(self, host: Host) -> None:
         refresh(host, LINK._replace(wanted=(("ngx",),)))
