@@ -55,4 +55,4 @@ def _check_mode(mode: str, *, wsl: bool) -> None:
 def previewed(host: "HostOptions") -> cycle.Preview:
     """What `gpudock refresh` would write now."""
     where = paths.default_paths()
-    return cycle.preview(host.load(engines=True), install.planned(where.libexec), where, SETTINGS)
+    return cycle.preview(host.for_refresh(), install.planned(where.libexec), where, SETTINGS)

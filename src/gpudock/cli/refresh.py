@@ -66,9 +66,7 @@ def refresh(
         if adopt:
             others = cycle.foreign(host.load())
             done = adoption.adopt([spec.path for spec in others], where, proc.run)
-        outcome = cycle.refresh(
-            lambda: host.load(engines=True), lambda: install.installed(where.libexec), where, settings
-        )
+        outcome = cycle.refresh(host.for_refresh, lambda: install.installed(where.libexec), where, settings)
         done += _outcome_lines(outcome)
         if install_units:
             done += units.install(program.installed(), proc.run)
@@ -90,7 +88,7 @@ def _refuse_snapshot(host: HostOptions) -> None:
 def _previewed(host: HostOptions, where: "Paths", settings: "Settings") -> "Preview":
     from gpudock.refresh import cycle, install
 
-    return cycle.preview(host.load(engines=True), install.planned(where.libexec), where, settings)
+    return cycle.preview(host.for_refresh(), install.planned(where.libexec), where, settings)
 
 
 def _preview_lines(preview: "Preview") -> list[str]:

@@ -182,7 +182,7 @@ def _refresher(where: "Paths") -> "Callable[[tuple[tuple[str, ...], ...]], objec
         print("gpudock: the CDI specification is made anew, as by gpudock refresh", file=sys.stderr)
         host = HostOptions(**roots)
         return cycle.refresh(
-            lambda: host.load(engines=True),
+            host.for_refresh,
             lambda: install.installed(where.libexec),
             where,
             cycle.Settings(wanted=wanted, library_links=library_links),
