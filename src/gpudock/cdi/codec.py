@@ -3,6 +3,7 @@
 import json
 from typing import Any, Literal
 
+from gpudock.cdi import emit
 from gpudock.cdi.schema import Spec
 from gpudock.errors import InputError
 
@@ -13,9 +14,7 @@ def encode(spec: Spec | dict[str, Any], form: Format) -> bytes:
     """The same specification always gives the same bytes."""
     if form == "json":
         return json.dumps(spec, indent=1).encode() + b"\n"
-    from gpudock.cdi import yaml_text  # noqa: PLC0415  see there
-
-    return b"---\n" + yaml_text.dump(spec).encode()
+    return b"---\n" + emit.yaml(spec).encode()
 
 
 def decode(data: bytes, source: str) -> dict[str, Any]:
@@ -34,10 +33,10 @@ def _load(data: bytes, source: str) -> object:
             json_error = error  # it may still be YAML of the flow style
     else:
         json_error = None
-    from gpudock.cdi import yaml_text  # noqa: PLC0415  see there
+    from gpudock.cdi import yaml_reader  # noqa: PLC0415  see there
 
     try:
-        return yaml_text.load(data)
-    except yaml_text.ERRORS as error:
+        return yaml_reader.load(data)
+    except yaml_reader.ERRORS as error:
         reason = (str(json_error or error).splitlines() or [type(error).__name__])[0][:200]
         raise InputError(f"{source} is neither JSON nor YAML.", why=reason, mend="generate it again") from error

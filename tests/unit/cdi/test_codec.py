@@ -14,7 +14,7 @@ SPEC = project.gpus(plan(1), OPTIONS._replace(filtered=False))
 
 def test_yaml_as_other_tools_write_it() -> None:
     text = codec.encode(SPEC, "yaml").decode()
-    assert text.startswith("---\ncdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n- name: '0'\n")
+    assert text.startswith('---\ncdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n- name: "0"\n')
     assert all(len(line) < 400 for line in text.splitlines())
 
 
