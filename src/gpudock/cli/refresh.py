@@ -107,12 +107,13 @@ def _outcome_lines(outcome: "Outcome") -> list[str]:
             "  To let gpudock take over: sudo gpudock refresh --adopt   (--undo gives it back)",
             file=sys.stderr,
         )
+    removed = [f"removed {path}" for path in outcome.removed]
     if outcome.spec is None:
-        return []
+        return removed
     plan = outcome.plan
     simulated = "SIMULATED " if plan["simulated"] else ""
     lines = [
         f"{simulated}driver {plan['driver'] or 'of unknown version'}, {len(plan['gpus'])} GPUs",
         f"{outcome.spec} {'written' if outcome.changed else 'is up to date'}",
     ]
-    return lines + [f"removed {path}, which no container uses" for path in outcome.removed]
+    return lines + removed

@@ -41,10 +41,11 @@ def compile_plan(
     nodes = {fact.path: fact for fact in snapshot.nodes}
     devices = Devices(snapshot, nodes)
     contents = {capabilities.label(names): layout.content(driver, names) for names in wanted}
+    nvml = None if isinstance(snapshot.nvml, Missing) else snapshot.nvml
     plan = document.Plan(
         format=document.FORMAT,
-        driver=text(driver.version),
-        cuda=text(snapshot.nvml.cuda) if not isinstance(snapshot.nvml, Missing) else "",
+        driver=text(driver.version) or ("" if nvml is None else nvml.driver),  # files of WSL carry no version
+        cuda="" if nvml is None else text(nvml.cuda),
         simulated=snapshot.roots.simulated,
         wsl=snapshot.system.wsl,
         driver_root=snapshot.roots.driver,

@@ -14,7 +14,13 @@ LIBRARY = re.compile(
 VERSION_IN_NAME = re.compile(rf"\.so\.({VERSION})\Z")
 
 # Any of these leads to the folder of the active driver, whatever that folder is called.
-LEADERS = ("libcuda.so.1", "libnvidia-ml.so.1", "libGLX_nvidia.so.0")
+LEADERS = (
+    "libcuda.so.1",
+    "libnvidia-ml.so.1",
+    "libGLX_nvidia.so.0",
+    "libnvidia-egl-gbm.so.1",
+    "libnvidia-egl-wayland.so.1",
+)
 
 TRIPLETS = {"x86_64": ("x86_64-linux-gnu", "i386-linux-gnu"), "aarch64": ("aarch64-linux-gnu", "arm-linux-gnueabihf")}
 

@@ -87,8 +87,11 @@ class Root:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.host(path))
         follow = 0 if self._own else os.O_NOFOLLOW
         fd = os.open(self.host(real), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | follow)
-        with os.fdopen(fd, "rb") as file:
-            return file.read(limit)
+        try:
+            with open(fd, "rb", closefd=False) as file:
+                return file.read(limit)
+        finally:
+            os.close(fd)
 
     def text(self, path: str, limit: int = 1 << 20) -> str | None:
         """As `read`, decoded (undecodable bytes replaced); None when it cannot be read."""

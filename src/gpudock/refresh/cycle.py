@@ -119,8 +119,8 @@ def refresh(
             withdraw(paths)
             raise
         others = foreign(snapshot)
-        if others:
-            return Outcome(made.plan, None, False, [], others)
+        if others:  # two specifications that define one device: engines would refuse it
+            return Outcome(made.plan, None, False, withdraw(paths), others)
         plan = prepared(made, paths, settings)
         chosen = options(snapshot, hook(), plan)
         spec = codec.encode(project.gpus(made.plan, chosen), "json")

@@ -70,3 +70,10 @@ def test_readlink_resolves_the_folder_but_not_the_link(root: Root) -> None:
     link(root, "/usr/lib/libcuda.so", "libcuda.so.1")
     assert root.readlink("/lib/libcuda.so") == "libcuda.so.1"
     assert root.readlink("/lib/libcuda.so.1") is None
+
+
+def test_a_folder_is_no_file_and_costs_no_descriptor(root: Root) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(IsADirectoryError):
+        root.read("/etc")
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -166,6 +166,13 @@ def test_somebody_elses_specification_means_that_nothing_is_written(host: Host) 
     assert host.hooks == 0
 
 
+def test_ours_gives_way_to_somebody_elses(host: Host) -> None:
+    refresh(host)
+    host.others = (CdiSpecFile(path="/etc/cdi/nvidia.yaml", kind="nvidia.com/gpu"),)
+    assert refresh(host).removed == [host.paths.spec]
+    assert not os.path.exists(host.paths.spec)
+
+
 class TestGroups:
     """cdiVersion 0.7.0 only where every engine that reads specifications reads that."""
 
