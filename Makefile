@@ -43,7 +43,7 @@ real: assets
 	$(BIN)/python -m pytest -q tests/real
 
 soak: assets
-	$(BIN)/python -m pytest -q tests/soak
+	$(BIN)/python -m pytest -v -m soak tests/real
 
 bench: setup
 	$(BIN)/python bench/cli.py

@@ -58,14 +58,15 @@ def assert_whole(plan: Plan) -> None:
             assert (tree / link["target"].removeprefix("/usr/local/nvidia/")).exists()
 
 
-def test_a_hundred_kills(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(20 * KILLS, marks=pytest.mark.soak)])
+def test_killed_at_any_moment(tmp_path: Path, kills: int) -> None:
     host = Host(tmp_path)
     chance = random.Random(4)
     began = time.monotonic()
     cycle.refresh(host.take, host.hook, host.paths, SETTINGS)
     longest = 2.5 * (time.monotonic() - began)  # of this machine, under its load of today
     seen, read_while_running = set(), 0
-    for number in range(KILLS):
+    for number in range(kills):
         pid = child(host, number)
         deadline = time.monotonic() + chance.uniform(0, longest)
         while time.monotonic() < deadline:
