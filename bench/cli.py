@@ -99,9 +99,14 @@ def main() -> int:
     }
     options.output.parent.mkdir(exist_ok=True)
     options.output.write_text(json.dumps(described, indent=2) + "\n")
-    print("| command | median ms | ratio |\n|---|---|---|")
-    for name, row in results.items():
-        print(f"| {name} | {row['ms']} | {row['ratio']} |")
+    table = "| command | median ms | ratio |\n|---|---|---|\n"
+    table += "".join(f"| `{name}` | {row['ms']} | {row['ratio']} |\n" for name, row in results.items())
+    print(table, end="")
+    if options.output == RESULTS / "cli.json":
+        page = ROOT / "docs/performance.md"
+        begin, end = "<!-- bench/results/cli.json -->\n", "<!-- end -->\n"
+        head, _, rest = page.read_text().partition(begin)
+        page.write_text(head + begin + table + end + rest.partition(end)[2])
     return 0
 
 
