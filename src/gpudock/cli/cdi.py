@@ -61,7 +61,7 @@ def generate(
     """
     from gpudock.cdi import codec, project
     from gpudock.cli import generation
-    from gpudock.publish import write
+    from gpudock.cli.output import write
 
     options = project.Options(
         hook=(),
@@ -74,10 +74,7 @@ def generate(
     spec = generation.specification(host, options, mode, hook_path)
     ending = "json" if (output or "").endswith(".json") else "yaml"
     data = codec.encode(spec, "json" if (form or ending) == "json" else "yaml")
-    if output:
-        write(output, data)
-    else:
-        sys.stdout.buffer.write(data)
+    write(output or "-", data)
 
 
 @cdi.command("list")

@@ -37,12 +37,9 @@ def host(context: click.Context, /, host: HostOptions, *, as_json: bool) -> None
 @click.pass_obj
 def snapshot(outer: HostOptions, /, host: HostOptions, *, output: str) -> None:
     """Write all facts as JSON, without credentials."""
+    from gpudock.cli.output import write
     from gpudock.host import codec
-    from gpudock.publish import write
 
-    data = codec.encode(host.over(outer).load(engines=True, packages=True))
-    if output == "-":
-        sys.stdout.write(data.decode())
-        return
-    write(output, data)
-    print(f"gpudock: wrote {output}", file=sys.stderr)
+    write(output, codec.encode(host.over(outer).load(engines=True, packages=True)))
+    if output != "-":
+        print(f"gpudock: wrote {output}", file=sys.stderr)

@@ -15,13 +15,12 @@ if TYPE_CHECKING:
 @click.command()
 @host_options
 @click.option("--capabilities", "wanted", multiple=True, metavar="A,B", help="Also build the driver with just these.")
-@click.option(
-    "--way", type=click.Choice(["link", "reflink", "bind", "copy"]), help="Place driver files in this way only."
-)
-@click.option("--library-links", is_flag=True, help="Also link libraries into each image's own library folder.")
+@click.option("--way", type=click.Choice(["link", "reflink", "bind", "copy"]), help="Place new trees' files so only.")
+@click.option("--library-links/--no-library-links", default=None, help="Also link into each image's library folder.")
 @click.option("--adopt", is_flag=True, help="Take over from NVIDIA's toolkit: set its specification and units aside.")
-@click.option("--undo", is_flag=True, help="Give back what --adopt took over.")
+@click.option("--undo", is_flag=True, help="Give back what --adopt took over, and nothing else.")
 @click.option("--install-units", is_flag=True, help="Refresh at boot and on driver changes, by systemd and udev.")
+@click.option("--remove-units", is_flag=True, help="Take those units away again, and nothing else.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing when all is well.")
 def refresh(
@@ -29,60 +28,82 @@ def refresh(
     *,
     wanted: tuple[str, ...],
     way: str | None,
-    library_links: bool,
-    adopt: bool,
-    undo: bool,
-    install_units: bool,
-    dry_run: bool,
+    library_links: bool | None,
     quiet: bool,
+    **actions: bool,
 ) -> None:
     """Make driver tree and CDI specification fit the machine as it is now.
 
-    Run it as root after installing gpudock and after each driver upgrade (--install-units does that by itself). It
-    reads the machine, builds the driver tree that containers mount, installs the code that runs at container start in
-    a folder of root's, and switches the CDI specification over in one step. Running it again changes nothing.
+    Run it as root after installing gpudock, at each boot and after each driver upgrade (--install-units does the last
+    two by itself). It reads the machine, builds the driver tree that containers mount, installs the code that runs at
+    container start in a folder of root's, and switches the CDI specification over in one step. Running it again
+    changes nothing. Roots and --library-links of the time before hold until others are given.
 
     When NVIDIA's toolkit has written a specification for the same devices, that one is left alone and used, unless
     --adopt is given. Without a usable driver or GPU the exit code is 4 and gpudock's own specification is removed.
     """
-    from gpudock import proc
+    from gpudock.cli.earlier import earlier
     from gpudock.plan import capabilities
-    from gpudock.refresh import adopt as adoption
-    from gpudock.refresh import cycle, install, paths, place, program, units
+    from gpudock.refresh import cycle, paths, place
 
     where = paths.default_paths()
-    settings = cycle.Settings(
-        wanted=tuple(capabilities.parse(names) for names in wanted),
-        ways=tuple(known for known in place.WAYS if way in {None, known}),
-        library_links=library_links,
-    )
-    done: list[str] = []
-    if undo:
-        done = adoption.undo(where, proc.run)
-    elif dry_run:
-        done = _preview_lines(_previewed(host, where, settings))
+    _check(host, actions)
+    if actions["undo"] or actions["remove_units"]:
+        lines = _taken_back(where, undo=actions["undo"])
     else:
-        _refuse_snapshot(host)
-        if adopt:
-            others = cycle.foreign(host.load())
-            done = adoption.adopt([spec.path for spec in others], where, proc.run)
-        outcome = cycle.refresh(host.for_refresh, lambda: install.installed(where.libexec), where, settings)
-        done += _outcome_lines(outcome)
-        if install_units:
-            done += units.install(program.installed(), proc.run)
+        before = earlier(where) if host == HostOptions() else None
+        settings = cycle.Settings(
+            wanted=tuple(capabilities.parse(names) for names in wanted),
+            ways=tuple(known for known in place.WAYS if way in {None, known}),
+            library_links=bool(before and before.library_links) if library_links is None else library_links,
+        )
+        source = before.host if before else host
+        if actions["dry_run"]:
+            lines = _preview_lines(_previewed(source, where, settings))
+        else:
+            lines = _refreshed(source, where, settings, actions)
     if not quiet:
-        print("\n".join(done))
+        print("\n".join(lines))
 
 
-def _refuse_snapshot(host: HostOptions) -> None:
+def _check(host: HostOptions, actions: dict[str, bool]) -> None:
     from gpudock.errors import UsageError
 
-    if host.snapshot:
+    alone = [name for name in ("undo", "remove_units", "dry_run") if actions[name]]
+    if alone and sum(actions.values()) > 1:
+        raise UsageError(f"--{alone[0].replace('_', '-')} cannot be combined with another action.")
+    if host.snapshot and not actions["dry_run"]:
         raise UsageError(
             "A snapshot file is another machine's, or an old state of this one.",
             why="driver tree and specification are made from the machine itself",
             mend="leave --snapshot out, or add --dry-run",
         )
+
+
+def _taken_back(where: "Paths", *, undo: bool) -> list[str]:
+    from gpudock import proc
+    from gpudock.refresh import adopt, units
+
+    return adopt.undo(where, proc.run) if undo else units.remove(proc.run)
+
+
+def _refreshed(source: HostOptions, where: "Paths", settings: "Settings", actions: dict[str, bool]) -> list[str]:
+    from gpudock import proc
+    from gpudock.refresh import adopt, cycle, install, program, units
+
+    done: list[str] = []
+    if actions["adopt"]:
+        others = cycle.foreign(source.load())
+        done = adopt.adopt([spec.path for spec in others], where, proc.run)
+    outcome = cycle.refresh(source.for_refresh, lambda: install.installed(where.libexec), where, settings)
+    for warning in outcome.warnings:
+        print(f"gpudock: {warning}", file=sys.stderr)
+    done += _outcome_lines(outcome)
+    if not actions["install_units"]:
+        return done
+    print("\n".join(done), flush=True)  # it is done, whatever becomes of the units
+    installed = program.installed()
+    return [*units.install(installed, proc.run), *program.link_for_sudo(installed)]
 
 
 def _previewed(host: HostOptions, where: "Paths", settings: "Settings") -> "Preview":

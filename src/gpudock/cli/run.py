@@ -165,49 +165,20 @@ def _refresher(where: "Paths") -> "Callable[[tuple[tuple[str, ...], ...]], objec
     """Makes our specification anew as `gpudock refresh` does, from where it was made before."""
 
     def refresh(wanted: tuple[tuple[str, ...], ...]) -> object:
-        import os
 
-        from gpudock.cli.options import HostOptions
-        from gpudock.errors import HostError
+        from gpudock.cli.earlier import earlier
         from gpudock.refresh import cycle, install
 
-        roots, library_links = _earlier(where)
-        missing = next((folder for folder in roots.values() if not os.path.isdir(folder)), None)
-        if missing:
-            raise HostError(
-                f"The folder {missing} is gone.",
-                why="the CDI specification was made from the driver or the simulated GPUs in it",
-                mend="sudo gpudock refresh, for this machine's own GPUs or with --simulated FOLDER for others",
-            )
+        before = earlier(where)
         print("gpudock: the CDI specification is made anew, as by gpudock refresh", file=sys.stderr)
-        host = HostOptions(**roots)
         return cycle.refresh(
-            host.for_refresh,
+            before.host.for_refresh,
             lambda: install.installed(where.libexec),
             where,
-            cycle.Settings(wanted=wanted, library_links=library_links),
+            cycle.Settings(wanted=wanted, library_links=before.library_links),
         )
 
     return refresh
-
-
-def _earlier(where: "Paths") -> tuple[dict[str, str], bool]:
-    """Where the plan in place was made from, as options of the host, and whether libraries were linked."""
-    import json
-
-    from gpudock.cdi import store
-    from gpudock.errors import GpudockError
-    from gpudock.plan import reader
-    from gpudock.refresh.current import plan_path
-
-    try:
-        path = plan_path(store.load(where.spec))
-        plan = reader.check(json.loads(_read(path or "")))
-    except (GpudockError, ValueError):
-        return {}, False
-    if plan["simulated"]:
-        return {"simulated": plan["driver_root"]}, plan["library_links"]
-    return {"driver_root": plan["driver_root"], "dev_root": plan["dev_root"]}, plan["library_links"]
 
 
 def _read(path: str) -> str:

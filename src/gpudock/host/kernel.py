@@ -85,12 +85,16 @@ def gpus(proc: Root) -> tuple[Gpu, ...]:
                 brand=unknown,
                 compute_capability=unknown,
                 memory=unknown,
-                mig=unknown,
+                mig=True if _instances(proc, minor) else unknown,  # then it is not to be had whole
                 persistence=unknown,
                 processes=unknown,
             )
         )
     return tuple(found)
+
+
+def _instances(proc: Root, minor: str) -> list[str]:
+    return [name for name in proc.names(f"{_LOG}/capabilities/gpu{minor}/mig") if name.startswith("gi")]
 
 
 def _pairs(text: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from gpudock.facts.engine import CdiSpecFile, Engine
 from gpudock.facts.snapshot import Snapshot
 from gpudock.gpu.compile import USUAL, Compiled, compile_plan
 from gpudock.gpu.devices import DriverProblemError
+from gpudock.gpu.warnings import warnings
 from gpudock.plan import capabilities
 from gpudock.plan.document import Plan
 from gpudock.refresh import collect, current, tree
@@ -40,6 +41,7 @@ class Outcome(NamedTuple):
     changed: bool
     removed: list[str]
     foreign: tuple[CdiSpecFile, ...]  # specifications of the same kind that are not ours
+    warnings: tuple[str, ...] = ()
 
 
 class Settings(NamedTuple):
@@ -115,8 +117,10 @@ def refresh(
         snapshot = take()
         try:
             made = compiled(snapshot, paths, settings)
-        except DriverProblemError:
-            withdraw(paths)
+        except DriverProblemError as error:
+            removed = withdraw(paths)
+            if removed:
+                error.why += f"; removed {', '.join(removed)}, which no longer holds"
             raise
         others = foreign(snapshot)
         if others:  # two specifications that define one device: engines would refuse it
@@ -129,7 +133,7 @@ def refresh(
         named = {os.path.basename(plan), *(f"{spec.plan}.json" for spec in snapshot.cdi_specs)}
         removed = collect.collect(paths, generation=made.generation, plans=named, switched=changed)
         os.utime(paths.lock, ns=(began, began))
-    return Outcome(made.plan, paths.spec, changed, removed, ())
+    return Outcome(made.plan, paths.spec, changed, removed, (), tuple(warnings(snapshot)))
 
 
 def _done_meanwhile(paths: Paths, settings: Settings, asked: int) -> Outcome | None:

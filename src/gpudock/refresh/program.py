@@ -17,6 +17,7 @@ from gpudock.publish import make_folder, usual_umask
 from gpudock.refresh.install import switch, system_python
 
 FOLDER = "/opt/gpudock"
+LINK = "/usr/local/sbin/gpudock"  # on the path that sudo uses
 DEPENDENCIES = ("click", "msgspec", "PyYAML")
 ENTRY = """\
 #!{python} -I
@@ -46,6 +47,17 @@ def installed(folder: str = FOLDER, *, run: proc.Runner = proc.run) -> str:
     return f"{folder}/current/bin/gpudock"
 
 
+def link_for_sudo(program: str, link: str = LINK) -> list[str]:
+    """Let sudo find `program`: it does not look into a user's home, where pipx puts programs. What is there stays."""
+    try:
+        os.symlink(program, link)
+    except (
+        OSError
+    ):  # there already, or no such folder: then the messages' `sudo gpudock` is found, or is for the user to place
+        return []
+    return [f"linked {link} to {program}"]
+
+
 def _same_version(python: str, run: proc.Runner) -> None:
     """Compiled packages fit one Python version only."""
     answer = run(proc.Command((python, "-I", "-S", "-c", "import sys; print(sys.implementation.cache_tag)"), env={}))
@@ -54,7 +66,7 @@ def _same_version(python: str, run: proc.Runner) -> None:
         raise HostError(
             f"gpudock runs on {sys.implementation.cache_tag}, the system's {python} is {tag}.",
             why="its packages cannot be copied into root's hands for another Python version",
-            mend=f"install gpudock with the system's Python: pipx install --python {python} gpudock",
+            mend=f"install gpudock with the system's Python: pipx reinstall --python {python} gpudock",
         )
 
 

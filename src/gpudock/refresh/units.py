@@ -79,3 +79,19 @@ def install(program: str, run: proc.Runner, root: str = "") -> list[str]:
         if not answer.ok:
             raise HostError(f"{' '.join(argv)} failed.", why=answer.err.strip()[-300:])
     return [*done, "switched on gpudock-refresh.path and gpudock-refresh.service"]
+
+
+def remove(run: proc.Runner, root: str = "") -> list[str]:
+    """Switch the units off and take their files away."""
+    if os.path.isdir("/run/systemd/system"):
+        run(proc.Command(("systemctl", "disable", "--now", "gpudock-refresh.path", "gpudock-refresh.service")))
+    done: list[str] = []
+    for file in files("", root):
+        try:
+            os.unlink(file.path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise HostError(f"Cannot remove {file.path}.", why=error.strerror or str(error)) from error
+        done.append(f"removed {file.path}")
+    return done or ["there were no units"]
