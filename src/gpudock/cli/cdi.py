@@ -86,7 +86,7 @@ def list_devices(folders: tuple[str, ...]) -> None:
     from gpudock.cdi import store
 
     count = 0
-    for spec in store.found(folders or store.FOLDERS):
+    for spec in store.found(folders or _folders()):
         if spec.error:
             print(f"gpudock: {spec.path}: {spec.error}", file=sys.stderr)
         for name in spec.devices():
@@ -110,7 +110,7 @@ def show(name: str | None, folders: tuple[str, ...]) -> None:
         sys.stdout.buffer.write(codec.encode(store.load(path), "yaml"))
         return
     kind, _, device = path.partition("=")
-    for spec in store.found(folders or store.FOLDERS):
+    for spec in store.found(folders or _folders()):
         if spec.kind == kind and device in spec.devices():
             entries = spec.document["devices"]
             kept = [entry for entry in entries if isinstance(entry, dict) and entry.get("name") == device]
@@ -126,24 +126,34 @@ def show(name: str | None, folders: tuple[str, ...]) -> None:
 def validate(files: tuple[str, ...], host: HostOptions) -> None:
     """Check specifications: their form, and whether they fit this machine. Default: all that engines read.
 
-    Exit code 5 when something is wrong.
+    Exit code 5 when something is wrong, 4 when there is none.
     """
     from gpudock.cdi import store
     from gpudock.cdi.validate import problems
+    from gpudock.errors import HostError
+    from gpudock.refresh.current import outdated
 
-    specs = [store.SpecFile(path, store.load(path)) for path in files] or list(store.found())
-    loaded = host.load().kernel_driver.version if specs else None
+    specs = [store.SpecFile(path, store.load(path)) for path in files] or list(store.found(_folders()))
+    if not specs:
+        raise HostError("There is no CDI specification.", mend="sudo gpudock refresh")
+    loaded = host.load().kernel_driver.version
     wrong = 0
     for spec in specs:
-        machine = store.machine(spec.path, driver=loaded if isinstance(loaded, str) else None)
-        found = [spec.error] if spec.error else problems(spec.document, machine)
-        print(f"{spec.path}: {'ok' if not found else f'{len(found)} problems'}")
+        machine = store.machine(spec.path, driver=loaded if isinstance(loaded, str) else None, folders=_folders())
+        found = [spec.error] if spec.error else [*problems(spec.document, machine), *outdated(spec.document)]
+        print(f"{spec.path}: {f'wrong ({len(found)})' if found else 'ok'}")
         for problem in found:
             print(f"  {problem}")
         wrong += bool(found)
-    if not specs:
-        print("gpudock: no CDI specification. To make one: sudo gpudock refresh", file=sys.stderr)
     sys.exit(5 if wrong else 0)
+
+
+def _folders() -> tuple[str, ...]:
+    """Where engines look, and where gpudock was told to put its own."""
+    from gpudock.cdi import store
+    from gpudock.refresh.paths import default_paths
+
+    return tuple(dict.fromkeys((*store.FOLDERS, default_paths().cdi)))
 
 
 @cdi.command()

@@ -170,7 +170,8 @@ def _refresher(where: "Paths") -> "Callable[[tuple[tuple[str, ...], ...]], objec
         from gpudock.refresh import cycle, install
 
         before = earlier(where)
-        print("gpudock: the CDI specification is made anew, as by gpudock refresh", file=sys.stderr)
+        reason = f"for {','.join(wanted[0])}" if wanted else "because it no longer fits this machine"
+        print(f"gpudock: the CDI specification is made anew, {reason}", file=sys.stderr)
         return cycle.refresh(
             before.host.for_refresh,
             lambda: install.installed(where.libexec),

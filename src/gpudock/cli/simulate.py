@@ -85,7 +85,7 @@ def remove(folder: str) -> None:
     from gpudock.testing.simulate import build
 
     build.remove(folder)
-    print(f"Removed {folder}. If it was in use: gpudock refresh")
+    print(f"Removed {folder}. If it was in use: sudo gpudock refresh --driver-root /")
 
 
 def _made(gpus: int, model: str, driver: str, mig: tuple[str, ...]) -> "Description":

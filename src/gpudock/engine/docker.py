@@ -66,7 +66,11 @@ class Docker(NamedTuple):
                 mend='sudo usermod -aG docker "$USER" and log in again, or use --engine podman, or sudo gpudock',
             )
         user = "" if path == "/var/run/docker.sock" else " (rootless: systemctl --user start docker)"
-        return EngineError("Docker is not running.", why=problem, mend=f"sudo systemctl start docker{user}")
+        return EngineError(
+            "Docker is not running.",
+            why=problem,
+            mend=f"sudo systemctl start docker{user}, or use podman if it is here: --engine podman",
+        )
 
     def without_mechanism(self, answer: Answer) -> EngineError:
         version = answer.version or "of unknown version"
@@ -79,8 +83,7 @@ class Docker(NamedTuple):
         return EngineError(
             f"Docker {version} cannot give containers GPUs.",
             why="it is too old for CDI, which came with docker 25, and no runtime gpudock or nvidia is configured",
-            mend="use docker 25 or newer with CDI, or podman 4.1 or newer (--engine podman); where gpudock has the "
-            "verb configure, sudo gpudock configure docker adds its runtime to this one",
+            mend="use docker 25 or newer with CDI, or podman 4.1 or newer (--engine podman)",
         )
 
 

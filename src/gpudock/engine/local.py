@@ -151,6 +151,5 @@ def unseen(engine: str, answer: Answer, folder: str) -> EngineError:
     return EngineError(
         f"This {engine} does not look for CDI specifications in {folder}.",
         why="it reads " + ", ".join(answer.cdi_folders),
-        mend=f"make the specification there: GPUDOCK_CDI_DIR={answer.cdi_folders[-1]} gpudock refresh, "
-        "with the same variable for gpudock run",
+        mend="sudo gpudock refresh (it writes to /var/run/cdi, for all users of this machine)",
     )

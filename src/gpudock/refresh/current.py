@@ -30,6 +30,10 @@ def current(paths: Paths) -> Current:
     path = plan_path(store.load(paths.spec))
     if path is None:
         raise StaleError(f"{paths.spec} names no start plan.")
+    return Current(_fitting(path), path, paths.spec)
+
+
+def _fitting(path: str) -> Plan:
     try:
         plan = plans.read(path)
     except GpudockError as error:
@@ -37,7 +41,18 @@ def current(paths: Paths) -> Current:
     changed = key.difference(plan["key"])
     if changed:
         raise StaleError("The CDI specification no longer fits this machine.", changed)
-    return Current(plan, path, paths.spec)
+    return plan
+
+
+def outdated(document: dict[str, object]) -> list[str]:
+    """Why containers would be refused with this specification of ours, as one sentence; none for anybody else's."""
+    path = plan_path(document)
+    try:
+        if path is not None:
+            _fitting(path)
+    except StaleError as error:
+        return [f"{path}: {error.why}"]
+    return []
 
 
 def plan_path(document: dict[str, object]) -> str | None:

@@ -59,7 +59,7 @@ def test_a_docker_that_does_not_answer() -> None:
     error = DOCKER.unusable(problem)
     assert error.what == "Docker is not running."
     assert "Is the docker daemon running?" in error.why
-    assert error.mend == "sudo systemctl start docker"
+    assert error.mend == "sudo systemctl start docker, or use podman if it is here: --engine podman"
 
 
 def test_a_docker_that_is_not_permitted() -> None:

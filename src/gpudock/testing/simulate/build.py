@@ -113,7 +113,8 @@ def _check_target(folder: str, replace: bool) -> None:
         return
     if os.path.islink(folder) or not replace:
         raise RefusedError(
-            f"{folder} exists already.", mend="name a new folder, or ask to replace the simulation that is there"
+            f"{folder} exists already.",
+            mend="name a new folder, or replace the simulation that is there with --replace",
         )
     read(folder)
 
