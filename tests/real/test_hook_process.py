@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -16,10 +17,12 @@ from real.harness.commands import run
 from real.hook_stage import FLAGS, PYTHON, Stage
 
 pytestmark = pytest.mark.real
-# Every Python that the start path must run on, where it is installed; and always the running and the system's one.
+# The running Python and the system's, and each older and newer one that is installed: on PATH, or by pyenv.
+_VERSIONS = [f"3.{minor}" for minor in range(9, 15)]
 PYTHONS = sorted(
-    {sys.executable, PYTHON, *map(str, Path("/root/.pyenv/versions").glob("3.9.*/bin/python3"))}
-    | {str(path) for minor in range(10, 14) for path in Path("/root/.pyenv/versions").glob(f"3.{minor}.*/bin/python3")}
+    {sys.executable, PYTHON}
+    | {found for version in _VERSIONS if (found := shutil.which(f"python{version}"))}
+    | {str(path) for each in _VERSIONS for path in (Path.home() / ".pyenv/versions").glob(f"{each}.*/bin/python3")}
 )
 # What an isolated interpreter has loaded by itself, in any of those versions.
 INTERPRETER = {

@@ -119,12 +119,14 @@ def _gpus(snapshot: Snapshot) -> Iterator[Row]:
 def _state(gpu: Gpu) -> str:
     words = []
     if gpu.mig is True:
-        words.append("MIG" if gpu.instances else "MIG without instances")
+        words.append("MIG" if gpu.instances else "MIG without known instances")
     if gpu.persistence is False:
         words.append("no persistence")
     if isinstance(gpu.processes, tuple) and gpu.processes:
         pids = ", ".join(str(process.pid) for process in gpu.processes[:3])
         words.append(f"in use by {pids}" + (", ..." if len(gpu.processes) > 3 else ""))
+    if isinstance(gpu.processes, Missing):
+        words.append("use unknown")
     return "; ".join(words) or "free"
 
 

@@ -93,7 +93,9 @@ def _refreshed(source: HostOptions, where: "Paths", settings: "Settings", action
 
     done: list[str] = []
     if actions["adopt"]:
-        others = cycle.foreign(source.load())
+        snapshot = source.load()
+        cycle.compiled(snapshot, where, settings)  # nobody's specification is set aside for one that cannot be made
+        others = cycle.foreign(snapshot)
         done = adopt.adopt([spec.path for spec in others], where, proc.run)
     outcome = cycle.refresh(source.for_refresh, lambda: install.installed(where.libexec), where, settings)
     for warning in outcome.warnings:

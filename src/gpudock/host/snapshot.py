@@ -40,7 +40,6 @@ def take(
     asked_engines = _engines(run, machine, machine_proc) if engines else None
     asked_nvml = _nvml(run, driver, host, module)
     functions = pci.read(sys)
-    nodes = devices.read(Root(roots.dev), _drm(sys, functions))
     files = driver_files.read(
         driver,
         loaded=module.version if isinstance(module.version, str) else None,
@@ -51,6 +50,7 @@ def take(
     specs = cdi_specs.read(machine, cdi_folders)
     installed, sources = _packages(run, machine) if packages else (Missing("not asked"), ())
     answer, gpus = asked_nvml.result()
+    nodes = devices.read(Root(roots.dev), _drm(sys, functions))  # only now: at boot it is NVML that makes them
     if isinstance(answer, Missing):
         gpus = kernel.gpus(proc)
     gpus = tuple(msgspec.structs.replace(gpu, drm=pci.drm(sys, gpu.bus_id)) for gpu in gpus)

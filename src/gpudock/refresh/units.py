@@ -20,6 +20,8 @@ StartLimitBurst=5
 
 [Service]
 Type=oneshot
+# Makes the device nodes that a specification names; without it nvidia-smi would work in containers, and CUDA not.
+ExecStartPre=-/usr/bin/nvidia-modprobe -c 0 -u -m
 ExecStart={program} refresh --quiet
 Restart=on-failure
 RestartSec=1s
@@ -42,8 +44,8 @@ WantedBy=multi-user.target
 """
 
 RULE = """\
-# The driver was loaded after boot: refresh. nvidia_current is Debian's name of the module.
-ACTION=="add", SUBSYSTEM=="module", KERNEL=="nvidia|nvidia_current", \\
+# A part of the driver was loaded after boot: refresh. Debian calls the modules nvidia_current*.
+ACTION=="add", SUBSYSTEM=="module", KERNEL=="nvidia|nvidia_uvm|nvidia_modeset|nvidia_drm|nvidia_current*", \\
   TAG+="systemd", ENV{SYSTEMD_WANTS}+="gpudock-refresh.service"
 """
 
@@ -94,4 +96,6 @@ def remove(run: proc.Runner, root: str = "") -> list[str]:
         except OSError as error:
             raise HostError(f"Cannot remove {file.path}.", why=error.strerror or str(error)) from error
         done.append(f"removed {file.path}")
+    if done and os.path.isdir("/run/systemd/system"):
+        run(proc.Command(("systemctl", "daemon-reload")))
     return done or ["there were no units"]

@@ -10,7 +10,7 @@ from gpudock.engine.image import Image
 from gpudock.engine.podman import Podman
 from gpudock.plan.request import parse_gpus
 
-KERNEL = "6.18.44-fc-v657"  # of the machine on which tests/data/engines was recorded
+KERNEL = "6.18.44"  # of the machine on which tests/data/engines was recorded
 DOCKER = Docker("/usr/bin/docker", Endpoint(LOCAL), {}, KERNEL)
 PODMAN = Podman("/usr/bin/podman", Endpoint("unix://"))
 PLAIN = Image({"PATH": "/bin"}, {})
