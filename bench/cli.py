@@ -91,8 +91,9 @@ def main() -> int:
             subprocess.run([gpudock, "simulate", "make", host[1]], check=True, stdout=subprocess.DEVNULL)
         subprocess.run([gpudock, "refresh", "--quiet", *host], check=True, env=os.environ | environment)
         results = measure(commands(gpudock, host), options.runs, environment)
+    kernel = platform.release().partition("-")[0]
     described = {
-        "machine": f"{os.cpu_count()} cores, Linux {platform.release().split("-")[0]}, Python {platform.python_version()}",
+        "machine": f"{os.cpu_count()} cores, Linux {kernel}, Python {platform.python_version()}",
         "gpus": "real" if options.real else "two simulated H200",
         "runs": options.runs,
         "medians": results,

@@ -1,6 +1,5 @@
-"""What the plan in place was made with, so that a later refresh looks in the same places without being told again."""
+"""Where the last refresh looked, so that the next one, by hand or by a unit, looks there without being told again."""
 
-import json
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,34 +10,29 @@ if TYPE_CHECKING:
 
 
 class Earlier(NamedTuple):
-    host: HostOptions = HostOptions()
-    library_links: bool = False
+    host: HostOptions
+    library_links: bool
 
 
 def earlier(where: "Paths") -> Earlier:
-    """Of our own specification; the defaults when there is none. Raises HostError when its folders are gone."""
-    from gpudock.cdi import store
-    from gpudock.errors import GpudockError, HostError
-    from gpudock.plan import reader
-    from gpudock.publish import read_capped
-    from gpudock.refresh.current import plan_path
+    """Raises HostError when its folders are gone, RefusedError when somebody else could have replaced them."""
+    from gpudock.errors import HostError, RefusedError
+    from gpudock.publish import insecure
+    from gpudock.refresh import cycle
 
-    try:
-        path = plan_path(store.load(where.spec))
-        plan = reader.check(json.loads(read_capped(path or "", 8 << 20)))
-    except (GpudockError, ValueError, OSError):
-        return Earlier()
-    if plan["simulated"]:
-        host = HostOptions(simulated=plan["driver_root"])
-    elif plan["driver_root"] != "/" or plan["dev_root"] != "/":
-        host = HostOptions(driver_root=plan["driver_root"], dev_root=plan["dev_root"])
+    source = cycle.earlier(where)
+    roots = source.roots
+    if roots.simulated:
+        host = HostOptions(simulated=roots.driver)
+    elif (roots.driver, roots.dev) != ("/", "/"):
+        host = HostOptions(driver_root=roots.driver, dev_root=roots.dev)
     else:
-        host = HostOptions()
-    missing = next((folder for folder in host if folder and not os.path.isdir(folder)), None)
-    if missing:
-        raise HostError(
-            f"The folder {missing} is gone.",
-            why=f"{where.spec} was made from the driver or the simulated GPUs in it",
-            mend="sudo gpudock refresh --driver-root / for this machine's own GPUs, or name the folder that it is now",
-        )
-    return Earlier(host, plan["library_links"])
+        return Earlier(HostOptions(), source.library_links)
+    for folder in filter(None, host):
+        mend = "sudo gpudock refresh --driver-root / for this machine's own GPUs, or name the folder that it is now"
+        if not os.path.isdir(folder):
+            raise HostError(f"The folder {folder} is gone.", why="the last refresh read the driver there", mend=mend)
+        danger = insecure(folder)
+        if danger:
+            raise RefusedError(f"The folder {folder} is not used again without being named.", why=danger, mend=mend)
+    return Earlier(host, source.library_links)

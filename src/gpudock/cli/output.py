@@ -12,23 +12,25 @@ def write(path: str, data: bytes) -> None:
     if path == "-":
         sys.stdout.buffer.write(data)
         return
-    real = os.path.realpath(path)
-    folder = os.path.dirname(real)
+    folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
-        raise HostError(
-            f"{path} cannot be written.", why=f"there is no folder {folder}", mend="make it, or mend the path"
-        )
-    try:
-        kind = os.stat(real).st_mode
-    except FileNotFoundError:
-        kind = stat.S_IFREG
-    if stat.S_ISREG(kind):
+        why = f"there is no folder {folder}"
+        raise HostError(f"{path} cannot be written.", why=why, mend="make it, or name another")
+    if _is_plain(path):
         from gpudock import publish
 
-        publish.write(real, data)
+        publish.write(path, data)
         return
     try:
-        with open(real, "wb") as file:
+        with open(path, "wb") as file:
             file.write(data)
     except OSError as error:
         raise HostError(f"{path} cannot be written.", why=error.strerror or str(error)) from error
+
+
+def _is_plain(path: str) -> bool:
+    """A file, or nothing yet. A link is opened, so that the kernel's protection against planted ones holds."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return True

@@ -31,7 +31,7 @@ def refresh(
     library_links: bool | None,
     quiet: bool,
     **actions: bool,
-) -> None:
+) -> int:
     """Make driver tree and CDI specification fit the machine as it is now.
 
     Run it as root after installing gpudock, at each boot and after each driver upgrade (--install-units does the last
@@ -42,28 +42,29 @@ def refresh(
     When NVIDIA's toolkit has written a specification for the same devices, that one is left alone and used, unless
     --adopt is given. Without a usable driver or GPU the exit code is 4 and gpudock's own specification is removed.
     """
-    from gpudock.cli.earlier import earlier
+    from gpudock.cli.earlier import Earlier, earlier
     from gpudock.plan import capabilities
     from gpudock.refresh import cycle, paths, place
 
     where = paths.default_paths()
     _check(host, actions)
+    code = 0
     if actions["undo"] or actions["remove_units"]:
         lines = _taken_back(where, undo=actions["undo"])
     else:
-        before = earlier(where) if host == HostOptions() else None
+        before = earlier(where) if host == HostOptions() else Earlier(host, library_links=False)
         settings = cycle.Settings(
             wanted=tuple(capabilities.parse(names) for names in wanted),
             ways=tuple(known for known in place.WAYS if way in {None, known}),
-            library_links=bool(before and before.library_links) if library_links is None else library_links,
+            library_links=before.library_links if library_links is None else library_links,
         )
-        source = before.host if before else host
         if actions["dry_run"]:
-            lines = _preview_lines(_previewed(source, where, settings))
+            lines = _preview_lines(_previewed(before.host, where, settings))
         else:
-            lines = _refreshed(source, where, settings, actions)
+            lines, code = _refreshed(before.host, where, settings, actions)
     if not quiet:
         print("\n".join(lines))
+    return code
 
 
 def _check(host: HostOptions, actions: dict[str, bool]) -> None:
@@ -87,9 +88,16 @@ def _taken_back(where: "Paths", *, undo: bool) -> list[str]:
     return adopt.undo(where, proc.run) if undo else units.remove(proc.run)
 
 
-def _refreshed(source: HostOptions, where: "Paths", settings: "Settings", actions: dict[str, bool]) -> list[str]:
+def _refreshed(
+    source: HostOptions, where: "Paths", settings: "Settings", actions: dict[str, bool]
+) -> tuple[list[str], int]:
+    """Lines to print, and the exit code."""
     from gpudock import proc
+    from gpudock.errors import HostError
+    from gpudock.host.roots import roots_for
     from gpudock.refresh import adopt, cycle, install, program, units
+
+    settings = settings._replace(roots=roots_for(*source[:3]))
 
     done: list[str] = []
     if actions["adopt"]:
@@ -101,11 +109,12 @@ def _refreshed(source: HostOptions, where: "Paths", settings: "Settings", action
     for warning in outcome.warnings:
         print(f"gpudock: {warning}", file=sys.stderr)
     done += _outcome_lines(outcome)
+    code = 0 if outcome.complete else HostError.exit_code  # the unit then tries again
     if not actions["install_units"]:
-        return done
+        return done, code
     print("\n".join(done), flush=True)  # it is done, whatever becomes of the units
     installed = program.installed()
-    return [*units.install(installed, proc.run), *program.link_for_sudo(installed)]
+    return [*units.install(installed, proc.run), *program.link_for_sudo(installed)], code
 
 
 def _previewed(host: HostOptions, where: "Paths", settings: "Settings") -> "Preview":

@@ -8,19 +8,21 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
+
 from gpudock import publish
 from gpudock.cdi import codec, project
 from gpudock.errors import GpudockError
 from gpudock.facts.base import Missing
 from gpudock.facts.engine import CdiSpecFile, Engine
-from gpudock.facts.snapshot import Snapshot
+from gpudock.facts.snapshot import Roots, Snapshot
 from gpudock.gpu.compile import USUAL, Compiled, compile_plan
 from gpudock.gpu.devices import DriverProblemError
 from gpudock.gpu.warnings import warnings
 from gpudock.plan import capabilities
 from gpudock.plan.document import Plan
 from gpudock.refresh import collect, current, tree
-from gpudock.refresh.paths import Paths
+from gpudock.refresh.paths import Paths, check
 from gpudock.refresh.place import WAYS, Way
 
 KIND = f"{project.VENDOR}/{project.CLASS}"
@@ -42,12 +44,14 @@ class Outcome(NamedTuple):
     removed: list[str]
     foreign: tuple[CdiSpecFile, ...]  # specifications of the same kind that are not ours
     warnings: tuple[str, ...] = ()
+    complete: bool = True  # False: NVML was silent, so MIG devices and what images require are not known
 
 
 class Settings(NamedTuple):
     wanted: tuple[tuple[str, ...], ...] = ()  # capability sets to build besides the usual ones
     ways: tuple[Way, ...] = WAYS
     library_links: bool = False
+    roots: Roots | None = None  # what is asked for: the result of another caller for other roots is no answer
 
 
 def foreign(snapshot: Snapshot, kind: str = KIND) -> tuple[CdiSpecFile, ...]:
@@ -108,6 +112,7 @@ def refresh(
     Raises DriverProblemError when there is no usable driver or GPU; our own specification is removed then, so that
     engines refuse the device instead of starting containers with what is gone.
     """
+    check(paths)
     asked = time.time_ns()
     with publish.lock(paths.lock) as waited:
         done = _done_meanwhile(paths, settings, asked) if waited else None
@@ -122,32 +127,70 @@ def refresh(
             if removed:
                 error.why += f"; removed {', '.join(removed)}, which no longer holds"
             raise
+        silent = isinstance(snapshot.nvml, Missing) and not snapshot.system.wsl
+        kept = _still_good(paths, settings, snapshot.roots) if silent else None
+        if kept:  # better than what could be made of a driver that does not answer
+            return kept._replace(warnings=tuple(warnings(snapshot)), complete=False)
         others = foreign(snapshot)
         if others:  # two specifications that define one device: engines would refuse it
-            return Outcome(made.plan, None, False, withdraw(paths), others)
+            changed = _write_extras(made.plan, snapshot, paths)
+            return Outcome(made.plan, None, changed, _remove([paths.spec]), others)
+        _remember(snapshot, paths, settings)
         plan = prepared(made, paths, settings)
         chosen = options(snapshot, hook(), plan)
         spec = codec.encode(project.gpus(made.plan, chosen), "json")
-        changed = _write_extras(made.plan, paths) | _switch(paths.spec, spec)
+        changed = _write_extras(made.plan, snapshot, paths) | _switch(paths.spec, spec)
         # `cdi generate` makes specifications too: a plan stays as long as one names it.
         named = {os.path.basename(plan), *(f"{spec.plan}.json" for spec in snapshot.cdi_specs)}
         removed = collect.collect(paths, generation=made.generation, plans=named, switched=changed)
         os.utime(paths.lock, ns=(began, began))
-    return Outcome(made.plan, paths.spec, changed, removed, (), tuple(warnings(snapshot)))
+    return Outcome(made.plan, paths.spec, changed, removed, (), tuple(warnings(snapshot)), not silent)
 
 
 def _done_meanwhile(paths: Paths, settings: Settings, asked: int) -> Outcome | None:
     """What another caller has made that looked at the machine after this one asked, when it is all that is wanted."""
     if os.stat(paths.lock).st_mtime_ns < asked:
         return None
+    return _still_good(paths, settings, settings.roots)
+
+
+def _still_good(paths: Paths, settings: Settings, roots: Roots | None) -> Outcome | None:
+    """What is in place, when it fits the machine and holds all that is wanted."""
     try:
         found = current.current(paths)
     except GpudockError:
         return None
+    plan = found.plan
     wanted = {capabilities.label(names) for names in settings.wanted}
-    if not wanted <= found.plan["variants"].keys() or found.plan["library_links"] != settings.library_links:
+    if not wanted <= plan["variants"].keys() or plan["library_links"] != settings.library_links:
         return None
-    return Outcome(found.plan, found.spec_path, False, [], ())
+    if roots and (roots.driver, roots.dev, roots.simulated) != (
+        plan["driver_root"],
+        plan["dev_root"],
+        plan["simulated"],
+    ):
+        return None
+    return Outcome(plan, found.spec_path, False, [], ())
+
+
+def _remember(snapshot: Snapshot, paths: Paths, settings: Settings) -> None:
+    """For the next refresh, which may come after a reboot: see earlier()."""
+    data = msgspec.json.encode(Source(roots=snapshot.roots, library_links=settings.library_links))
+    if _differs(paths.source, data):
+        publish.write(paths.source, data, 0o600)
+
+
+class Source(msgspec.Struct, frozen=True):
+    roots: Roots
+    library_links: bool
+
+
+def earlier(paths: Paths) -> Source:
+    """Where the last refresh looked, and what it made. This machine itself, when there was none."""
+    try:
+        return msgspec.json.decode(publish.read_capped(paths.source, 1 << 16), type=Source)
+    except (OSError, GpudockError, msgspec.MsgspecError):
+        return Source(roots=Roots(), library_links=False)
 
 
 class Preview(NamedTuple):
@@ -185,11 +228,11 @@ def _extra_path(paths: Paths, mode: str) -> str:
     return f"{paths.cdi}/gpudock-{mode}.json"
 
 
-def _write_extras(plan: Plan, paths: Paths) -> bool:
+def _write_extras(plan: Plan, snapshot: Snapshot, paths: Paths) -> bool:
     changed = False
     for mode, kind in EXTRA_KINDS.items():
         path = _extra_path(paths, mode)
-        if mode in plan["extras"]:
+        if mode in plan["extras"] and not foreign(snapshot, kind):
             changed |= _switch(path, codec.encode(project.beside(plan, mode, kind), "json"))
         elif os.path.exists(path):
             os.unlink(path)
@@ -199,7 +242,10 @@ def _write_extras(plan: Plan, paths: Paths) -> bool:
 
 def withdraw(paths: Paths) -> list[str]:
     """Remove our own specifications. Returns their paths."""
-    ours = [paths.spec, *(_extra_path(paths, mode) for mode in EXTRA_KINDS)]
+    return _remove([paths.spec, *(_extra_path(paths, mode) for mode in EXTRA_KINDS)])
+
+
+def _remove(ours: list[str]) -> list[str]:
     present = [path for path in ours if os.path.exists(path)]
     for path in present:
         os.unlink(path)

@@ -4,7 +4,8 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from gpudock.errors import InputError
+from gpudock import publish
+from gpudock.errors import InputError, RefusedError
 
 CONFIG = "/etc/gpudock/config.toml"
 SYSTEM_CDI = ("/etc/cdi", "/var/run/cdi")  # where every engine looks
@@ -29,6 +30,10 @@ class Paths(NamedTuple):
         return self.cdi + "/gpudock.json"
 
     @property
+    def source(self) -> str:
+        return self.state + "/source.json"
+
+    @property
     def lock(self) -> str:
         return self.run + "/refresh.lock"
 
@@ -50,7 +55,33 @@ def paths(environment: Mapping[str, str], *, uid: int, config: str = CONFIG) -> 
             if not value.startswith("/"):
                 raise InputError(f"GPUDOCK_{name.upper()}_DIR must be an absolute path, not {value!r}.")
             values[name] = value
-    return Paths(**{name: value.rstrip("/") for name, value in values.items()})
+    values = {name: value.rstrip("/") for name, value in values.items()}
+    if _read_only(values["libexec"]):  # /usr of an image-based system
+        values["libexec"] = values["state"] + "/libexec"
+    return Paths(**values)
+
+
+def _read_only(folder: str) -> bool:
+    folder = folder or "/"
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+
+
+def check(paths: Paths) -> None:
+    """Raise RefusedError where others could change what is written as root. Each folder may be missing yet."""
+    if os.geteuid() != 0:
+        return
+    if os.path.islink(paths.trees):
+        raise RefusedError(f"{paths.trees} is a link.", mend="remove it; GPUDOCK_STATE_DIR may name another folder")
+    for folder in (paths.state, paths.trees, paths.run, paths.plans, paths.cdi, paths.libexec):
+        problem = publish.insecure(folder)
+        if problem:
+            raise RefusedError(
+                f"Root's files must not be kept in {folder}.",
+                why=problem,
+                mend="let root own it and every folder above it, writable by root only, or set another folder",
+            )
 
 
 def _of_user(environment: Mapping[str, str], uid: int) -> Paths:

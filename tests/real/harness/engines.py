@@ -79,6 +79,12 @@ def docker28(folder: Path, config: Mapping[str, object] | None = None) -> Abstra
     return _docker("docker28", folder, programs, {"features": {"cdi": True}, **(config or {})}, CDI_DIRS)
 
 
+def docker_from(folder: Path, programs: Path) -> AbstractContextManager[Engine]:
+    """A Docker with CDI whose programs lie in a folder, as docker_tree makes one."""
+    found = {name: programs / name for name in docker_tree.PROGRAMS}
+    return _docker("docker", folder, found, {"features": {"cdi": True}}, CDI_DIRS)
+
+
 def installed_docker() -> dict[str, Path]:
     return {name: archive.installed(name) for name in docker_tree.PROGRAMS if name != "docker-init"}
 

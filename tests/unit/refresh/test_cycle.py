@@ -15,7 +15,7 @@ from gpudock.cdi.validate import problems
 from gpudock.errors import HostError
 from gpudock.facts.base import Missing
 from gpudock.facts.engine import CdiSpecFile, Engine
-from gpudock.facts.snapshot import Snapshot
+from gpudock.facts.snapshot import Roots, Snapshot
 from gpudock.gpu.devices import DriverProblemError
 from gpudock.plan import reader
 from gpudock.refresh import cycle
@@ -171,6 +171,51 @@ def test_ours_gives_way_to_somebody_elses(host: Host) -> None:
     host.others = (CdiSpecFile(path="/etc/cdi/nvidia.yaml", kind="nvidia.com/gpu"),)
     assert refresh(host).removed == [host.paths.spec]
     assert not os.path.exists(host.paths.spec)
+
+
+def test_other_devices_are_left_to_somebody_else_one_kind_at_a_time(host: Host) -> None:
+    host.nodes = FABRIC
+    host.others = (CdiSpecFile(path="/etc/cdi/imex.yaml", kind="nvidia.com/imex-channel"),)
+    refresh(host)
+    assert sorted(os.listdir(host.paths.cdi)) == ["gpudock-gdrcopy.json", "gpudock.json"]
+    host.others = (CdiSpecFile(path="/etc/cdi/nvidia.yaml", kind="nvidia.com/gpu"),)
+    refresh(host)
+    assert sorted(os.listdir(host.paths.cdi)) == ["gpudock-gdrcopy.json", "gpudock-imex.json"]
+
+
+class TestSilentDriver:
+    """NVML does not answer: what is known from before is worth more than what /proc tells."""
+
+    def silence(self, host: Host) -> Callable[[], Snapshot]:
+        return lambda: msgspec.structs.replace(host.take(), nvml=Missing("it did not answer within 5 s"))
+
+    def test_a_specification_that_fits_is_kept(self, host: Host) -> None:
+        refresh(host)
+        before = written(host)
+        outcome = cycle.refresh(self.silence(host), host.hook, host.paths, LINK)
+        assert written(host) == before
+        assert (outcome.spec, outcome.changed, outcome.complete) == (host.paths.spec, False, False)
+        assert any("NVML did not answer" in warning for warning in outcome.warnings)
+
+    def test_without_one_what_is_known_is_written_and_called_incomplete(self, host: Host) -> None:
+        outcome = cycle.refresh(self.silence(host), host.hook, host.paths, LINK)
+        assert (outcome.changed, outcome.complete) == (True, False)
+        assert refresh(host).complete
+
+
+class TestRemembered:
+    def test_roots_and_links_outlive_a_reboot(self, host: Host) -> None:
+        refresh(host, Settings(ways=("link",), library_links=True))
+        os.unlink(host.paths.spec)
+        found = cycle.earlier(host.paths)
+        assert (found.roots, found.library_links) == (host.roots, True)
+
+    @pytest.mark.parametrize("data", [None, b"", b"{", b'{"roots": 5}', b"\xff"])
+    def test_without_a_good_record_it_is_this_machine(self, host: Host, data: bytes | None) -> None:
+        if data is not None:
+            os.makedirs(host.paths.state)
+            Path(host.paths.source).write_bytes(data)
+        assert cycle.earlier(host.paths) == cycle.Source(roots=Roots(), library_links=False)
 
 
 class TestGroups:

@@ -46,7 +46,7 @@ def test_the_path_unit_starts_that_service_and_the_rule_too() -> None:
         next(file.text for file in units.files(PROGRAM) if file.path.endswith(end)) for end in (".path", ".rules")
     )
     assert parsed(path)["Path"]["Unit"] == "gpudock-refresh.service"
-    assert 'KERNEL=="nvidia|nvidia_current"' in rule
+    assert 'KERNEL=="nvidia|nvidia_uvm|nvidia_modeset|nvidia_drm|nvidia_current*"' in rule
     assert 'ENV{SYSTEMD_WANTS}+="gpudock-refresh.service"' in rule
 
 

@@ -1,0 +1,202 @@
+"""The whole product on a machine with a real GPU, in one scripted run that writes its evidence. For machines that reach
+nothing outside: everything that is needed is packed elsewhere and carried there.
+
+    tools/gpu_machine.py pack FOLDER                 where the registries are reached (Debian, x86-64, as root)
+    python3 tools/gpu_machine.py run FOLDER [-o DIR] on the GPU machine, as root, in a checkout; FOLDER as packed
+
+The run starts a Docker of its own, refreshes, and compares inside and outside of a container: `nvidia-smi -L`, the
+nodes, and (where this python3 has torch) the rate of a bf16 matrix product, in turns. It measures `cdi generate` too.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+TURNS = 5  # of the matrix product, inside and outside in turn
+RUNS = 20  # of each timed command
+MATMUL = """
+import torch, time
+n = 8192
+a = torch.randn(n, n, device="cuda", dtype=torch.bfloat16)
+b = torch.randn(n, n, device="cuda", dtype=torch.bfloat16)
+for _ in range(10): a @ b
+torch.cuda.synchronize()
+begun = time.perf_counter()
+for _ in range(50): a @ b
+torch.cuda.synchronize()
+print(2 * n**3 * 50 / (time.perf_counter() - begun) / 1e12, torch.cuda.get_device_properties(0).uuid)
+"""
+
+
+def pack(folder: Path, python: str) -> None:
+    """Docker with its libraries, a tiny image, and the product's compiled dependency for the other machine's Python."""
+    from real.harness import docker_tree, images
+
+    folder.mkdir(parents=True, exist_ok=True)
+    engine = docker_tree.programs().parent
+    with tarfile.open(folder / "engine.tar.xz", "w:xz", preset=6) as packed:
+        packed.add(engine, arcname=str(engine).lstrip("/"))
+    shutil.copy(images.tar("tiny"), folder / "tiny.tar")
+    (folder / "programs").write_text(f"{engine}/bin\n")
+    version = next(
+        line for line in (ROOT / "requirements/run.txt").read_text().splitlines() if line.startswith("msgspec")
+    )
+    argv = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--python-version",
+        python,
+    ]
+    subprocess.run([*argv, "-d", str(folder), version.split()[0]], check=True)
+    print(f"{sum(path.stat().st_size for path in folder.iterdir()) / 2**20:.0f} MiB in {folder}")
+
+
+class Machine:
+    """The product and an engine, on this machine."""
+
+    def __init__(self, env: Mapping[str, str], flags: tuple[str, ...]) -> None:
+        self.env, self.flags = dict(env), flags
+
+    def gpudock(self, *args: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "gpudock", *args], env=self.env, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise SystemExit(f"gpudock {' '.join(args)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def inside(self, *command: str, mounts: tuple[str, ...] = ()) -> str:
+        flags = [word for mount in mounts for word in ("-v", mount)]
+        return self.gpudock("run", "--rm", "--network", "none", "--gpus", "all", *flags, "tiny", *command)
+
+
+def compared(machine: Machine) -> dict[str, object]:
+    """What both sides say; raises SystemExit where they differ."""
+    outside = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True).stdout
+    inside = machine.inside("nvidia-smi", "-L")
+    if inside != outside:
+        raise SystemExit(f"nvidia-smi -L differs:\noutside: {outside}inside:  {inside}")
+    probe = machine.inside("/probe", "libcuda.so.1", "--nvml", "--cuda")
+    nodes = sorted(re.findall(r"\bnvidia\S*", machine.inside("ls", "/dev")))
+    return {"nvidia-smi -L": inside.splitlines(), "probe": probe.splitlines(), "nodes": nodes}
+
+
+def matrix_products(machine: Machine) -> dict[str, object]:
+    """TFLOP/s outside and inside, in turns, on the same interpreter and torch."""
+    loader = ["/host/usr/lib64/ld-linux-x86-64.so.2", "--library-path", "/host/usr/lib/x86_64-linux-gnu"]
+    home = f"/host{sys.base_prefix}" if sys.base_prefix.startswith("/usr") else sys.base_prefix
+    python = "/host" + os.path.realpath(sys.executable)
+    paths = ":".join(path for path in sys.path if path.startswith("/opt"))
+    setting = ["/bin/busybox", "env", f"PYTHONHOME={home}", f"PYTHONPATH={paths}"]
+    rates: dict[str, list[float]] = {"outside": [], "inside": []}
+    uuids = set()
+    for _ in range(TURNS):
+        said = {
+            "outside": subprocess.run(
+                [sys.executable, "-c", MATMUL], capture_output=True, text=True, check=True
+            ).stdout,
+            "inside": machine.inside(
+                *setting, *loader, python, "-c", MATMUL, mounts=("/usr:/host/usr:ro", "/opt:/opt:ro")
+            ),
+        }
+        for side, text in said.items():
+            rate, uuid = text.split()
+            rates[side].append(float(rate))
+            uuids.add(uuid)
+    ratio = statistics.median(rates["inside"]) / statistics.median(rates["outside"])
+    return {"TFLOP/s": rates, "inside/outside": round(ratio, 4), "uuids": sorted(uuids)}
+
+
+def timed(machine: Machine) -> dict[str, float]:
+    """Median milliseconds of whole commands, in turns."""
+    own = [sys.executable, "-m", "gpudock"]
+    cases = {
+        "python3 -c pass": [sys.executable, "-c", "pass"],
+        "gpudock --version": [*own, "--version"],
+        "gpudock cdi generate": [*own, "cdi", "generate", *machine.flags],
+        "gpudock run --dry-run": [*own, "run", "--dry-run", "--gpus", "all", "tiny"],
+    }
+    taken: dict[str, list[float]] = {name: [] for name in cases}
+    for _ in range(RUNS):
+        for name, argv in cases.items():
+            begun = time.perf_counter()
+            subprocess.run(argv, env=machine.env, capture_output=True, check=True)
+            taken[name].append(1000 * (time.perf_counter() - begun))
+    return {name: round(statistics.median(values), 1) for name, values in taken.items()}
+
+
+def measured(folder: Path, flags: tuple[str, ...]) -> dict[str, object]:
+    from real.harness import engines, leftovers
+
+    with tarfile.open(folder / "engine.tar.xz") as packed:
+        packed.extractall("/", filter="tar")
+    programs = Path((folder / "programs").read_text().strip())
+    temp = Path(tempfile.mkdtemp(prefix="gpudock-run-", dir="/dev/shm"))  # Docker's overlay wants no overlay below
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--target", f"{temp}/site"]
+    try:
+        subprocess.run([*install, *map(str, folder.glob("*.whl"))], check=True)
+        with engines.docker_from(temp / "docker", programs) as engine:
+            engine.run("import", str(folder / "tiny.tar"), "tiny")
+            own = {f"GPUDOCK_{name}_DIR": f"{temp}/{name.lower()}" for name in ("STATE", "RUN", "LIBEXEC")}
+            paths = {"PYTHONPATH": f"{ROOT}/src:{temp}/site", "GPUDOCK_ENGINE": "docker"}
+            return results(Machine({**engine.env, **own, **paths}, flags))
+    finally:
+        for spec in Path("/var/run/cdi").glob("gpudock*.json"):
+            spec.unlink()
+        leftovers.clear(temp)
+
+
+def results(machine: Machine) -> dict[str, object]:
+    flags = machine.flags
+    has_torch = importlib.util.find_spec("torch") is not None and not flags
+    return {
+        "refresh": machine.gpudock("refresh", *flags).splitlines(),
+        "host": machine.gpudock("host", *flags).splitlines(),
+        **compared(machine),
+        "validate": machine.gpudock("cdi", "validate", *flags).splitlines(),
+        "medians, ms": timed(machine),
+        "matrix product": matrix_products(machine) if has_torch else "not measured: no torch here",
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=["pack", "run"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--python", default="3.12", help="version of the GPU machine's python3 (pack)")
+    parser.add_argument("-o", "--output", type=Path, default=ROOT / "docs/evidence", help="folder for the result (run)")
+    parser.add_argument("--simulated", help="simulated GPUs of this folder, to try the run itself")
+    options = parser.parse_args()
+    if options.action == "pack":
+        pack(options.folder, options.python)
+        return 0
+    flags = ("--simulated", options.simulated) if options.simulated else ()
+    found = measured(options.folder, flags)
+    options.output.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(found, indent=2) + "\n"
+    (options.output / "gpu-machine.json").write_text(text)
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
