@@ -48,11 +48,14 @@ def image(engine: Engine, folder: Path) -> str:
 
 @contextmanager
 def any_engine(folder: Path) -> Iterator[Engine]:
-    """Podman, in a folder of its own; else the Docker that is running."""
+    """Podman, in a folder of its own; else the Docker that is running. Raises CommandFailed when neither can do CDI."""
     if shutil.which("podman"):
         with engines.podman(folder / "podman") as engine:
             yield engine
         return
+    folders = run(["docker", "info", "--format", "{{json .CDISpecDirs}}"], check=False)
+    if folders.returncode or '"' not in folders.stdout:
+        raise CommandFailed("there is no podman, and no running docker with CDI: install podman")
     version = run(["docker", "version", "--format", "{{.Server.Version}}"]).stdout.strip()
     engine = Engine("docker", version, ("docker",), dict(os.environ), engines.CDI_DIRS, folder)
     try:

@@ -21,9 +21,15 @@ if not importlib.util.find_spec("ensurepip"):
     missing+=($package)
 }
 
+docker_with_cdi() { # running, 25 or newer, with CDI switched on
+    has docker && timeout 5 docker info --format '{{json .CDISpecDirs}}' 2>/dev/null | grep -q '"'
+}
+
 need_for_demo() {
-    if ! has podman && ! { has docker && timeout 5 docker version >/dev/null 2>&1; }; then
-        # runc: Debian 12's crun refuses a machine with cgroup v1. iptables: Podman's default network.
+    # runc: Debian 12's crun refuses a machine with cgroup v1. iptables: Podman's default network.
+    if has podman; then
+        has runc || missing+=(runc)
+    elif ! docker_with_cdi; then
         missing+=(podman runc iptables)
     fi
     if [ ! -e /dev/nvidiactl ] && [ ! -e /dev/dxg ]; then

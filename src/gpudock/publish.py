@@ -1,12 +1,17 @@
 """Files that others read while we write them: either the old one or the new one is there, whole, whatever happens."""
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 import sys
 from collections.abc import Iterator
 
 from gpudock.errors import HostError, RefusedError
+
+_ANYONE_ELSE_WRITES = 0o022
+_MOST_LINKS = 40  # as the kernel's own limit
 
 
 def _host_error(verb: str, path: str, error: OSError) -> HostError:
@@ -61,11 +66,93 @@ def write(path: str, data: bytes, mode: int = 0o644) -> None:
 
 def sync_folder(folder: str) -> None:
     """Make a rename in `folder` survive a power loss."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(folder, os.O_DIRECTORY)
+
+
+def sync_tree(folder: str, *, files: bool = True) -> None:
+    """Make all that is below `folder` survive a power loss, before a rename says that it is whole.
+
+    Without `files`, only the folders: for hard links, and for what was synced when it was written.
+    """
+    for here, _, names in os.walk(folder, topdown=False, onerror=_raise):
+        for name in names if files else ():
+            if not os.path.islink(f"{here}/{name}"):
+                _sync(f"{here}/{name}", os.O_NOFOLLOW)
+        sync_folder(here)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _sync(path: str, flags: int) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def insecure(path: str) -> str | None:
+    """Why others than root and this very user could put something else at `path`; None when nobody could.
+
+    The way to it counts too. Of a path that does not exist yet, it is asked of its nearest existing folder.
+    """
+    here = path
+    try:
+        for here in _way(path):
+            info = os.lstat(here)
+            own_entries_only = stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX
+            if not owned(info) or (info.st_mode & _ANYONE_ELSE_WRITES and not own_entries_only and not _link(info)):
+                return f"{here} can be changed by others than root"
+    except (FileNotFoundError, NotADirectoryError):
+        here = os.path.dirname(here)
+    except OSError as error:
+        return f"{here} cannot be followed: {error.strerror}"
+    last = os.stat(here)  # anybody makes new entries in a sticky folder
+    if stat.S_ISDIR(last.st_mode) and last.st_mode & _ANYONE_ELSE_WRITES:
+        return f"anybody can put something into {here}"
+    return None
+
+
+def owned(info: os.stat_result) -> bool:
+    """By root or this very user."""
+    return info.st_uid in {0, os.geteuid()}
+
+
+def kept_by_us(path: str) -> bool:
+    """Whether the file or folder itself, and no link in its place, is ours and not writable by others."""
+    try:
+        info = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return owned(info) and not _link(info) and not info.st_mode & _ANYONE_ELSE_WRITES
+
+
+def _link(info: os.stat_result) -> bool:
+    return stat.S_ISLNK(info.st_mode)
+
+
+def _way(path: str) -> Iterator[str]:
+    """Each folder and link that leads to a file, and the file itself."""
+    todo, done, links = path.split("/")[::-1], "/", 0
+    yield done
+    while todo:
+        part = todo.pop()
+        if part == "..":
+            done = os.path.dirname(done)
+        elif part not in {"", "."}:
+            here = os.path.join(done, part)
+            yield here
+            if os.path.islink(here):
+                links += 1
+                if links > _MOST_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+                target = os.readlink(here)
+                todo += target.split("/")[::-1]
+                done = "/" if target.startswith("/") else done
+            else:
+                done = here
 
 
 @contextlib.contextmanager

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import gpudock
+from gpudock.cdi import project
+from gpudock.refresh import install as installation
 from gpudock.start import key
 from real.harness import archive
 from real.harness.commands import run
 
 Tree = Callable[[Path], None]
 PYTHON = "/usr/bin/python3"
-FLAGS = ("-I", "-S", "-E", "-B", "-X", "utf8")
-ENVIRONMENT = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"]
+FLAGS = installation.FLAGS
 SOURCES = Path(gpudock.__file__).parent
 MOUNT_POINT = "/usr/local/nvidia"
 LIBRARY = "libgpudocktest.so.1"
@@ -117,8 +118,10 @@ class Stage:
 
     def command(self, plan_file: Path) -> dict[str, Any]:
         """The hook as a CDI specification gives it to the runtime."""
-        args = ["python3", *FLAGS, str(self.hook), "--plan", str(plan_file)]
-        return {"path": PYTHON, "args": args, "env": ENVIRONMENT, "timeout": 30}
+        argv = (PYTHON, "python3", *FLAGS, str(self.hook), "--plan", str(plan_file))
+        hook: dict[str, Any] = {**project._hook(argv)}
+        assert hook.pop("hookName") == "createContainer", "where `start` puts it"
+        return hook
 
     def start(
         self,
@@ -130,12 +133,18 @@ class Stage:
         env: Sequence[str] = (),
         plan_file: Path | None = None,
         tree: bool = True,
+        dev: bool = False,
         **changes: Any,
     ) -> Outcome:
-        """Run `command` in the bundle's rootfs with the driver tree mounted and the hook in place."""
+        """Run `command` in the bundle's rootfs with the driver tree mounted and the hook in place.
+
+        `dev`: with a /dev of its own, as engines make it. `changes` replace parts of the configuration.
+        """
         plan_file = plan_file or self.write_plan()
         config = configuration(command, [*([(self.tree, MOUNT_POINT)] if tree else []), *mounts], env)
         config["hooks"] = {"createContainer": [self.command(plan_file)]}
+        if dev:
+            config["mounts"].insert(1, {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"})
         config |= changes
         (bundle / "config.json").write_text(json.dumps(config))
         name = f"gpudock-{hashlib.sha256(os.fsencode(bundle)).hexdigest()[:12]}"

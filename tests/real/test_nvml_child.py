@@ -14,6 +14,7 @@ from gpudock import proc
 from gpudock.facts.base import Missing
 from gpudock.facts.gpu import Nvml
 from gpudock.host import nvml, nvml_turn
+from real.harness.alone import alone
 
 pytestmark = pytest.mark.real
 
@@ -216,6 +217,20 @@ def test_many_at_once_take_turns(libraries: dict[str, str], turn: str) -> None:
     script = f"from gpudock import proc; from gpudock.host import nvml; print(nvml.ask(proc.run, {libraries['healthy']!r}, turn_folder={turn!r})[0].driver)"
     crowd = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) for _ in range(12)]
     assert [child.communicate()[0] for child in crowd] == [b"580.159.04\n"] * 12
+
+
+def test_a_full_run_folder_does_not_hide_the_gpus(libraries: dict[str, str], tmp_path: Path) -> None:
+    def work() -> None:
+        place = tmp_path / "full"
+        place.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k,mode=755", "tmpfs", str(place)], check=True)
+        (place / "nvml.lock").touch(0o600)
+        (place / "filler").write_bytes(bytes(4096))
+        assert os.statvfs(place).f_bfree == 0
+        answer, _ = nvml.ask(proc.run, libraries["healthy"], turn_folder=str(place))
+        assert isinstance(answer, Nvml)
+
+    alone(work)
 
 
 def test_a_folder_that_others_can_write_is_not_trusted(tmp_path: Path) -> None:

@@ -49,6 +49,14 @@ def named_plan(host: Host) -> Plan:
     return reader.check(json.loads(Path(path).read_bytes()))
 
 
+def an_hour_passes(host: Host) -> None:
+    """The plans that the specification no longer names have gone, so the next refresh takes their trees away."""
+    named = plan_path(store.load(host.paths.spec))
+    for path in Path(host.paths.plans).glob("*.json"):
+        if str(path) != named:
+            path.unlink()
+
+
 def assert_whole(plan: Plan) -> None:
     for variant in plan["variants"].values():
         tree = Path(variant["folder"])
@@ -77,9 +85,12 @@ def test_killed_at_any_moment(tmp_path: Path, kills: int) -> None:
         plan = named_plan(host)
         assert_whole(plan)
         seen.add(plan["variants"]["all"]["folder"])
+        an_hour_passes(host)
     assert len(seen) > 20  # many of them got as far as a new tree
     assert read_while_running > 100
 
+    cycle.refresh(host.take, host.hook, host.paths, SETTINGS)
+    an_hour_passes(host)
     outcome = cycle.refresh(host.take, host.hook, host.paths, SETTINGS)
     assert_whole(outcome.plan)
     folder = Path(outcome.plan["variants"]["all"]["folder"]).parent

@@ -11,7 +11,8 @@ from gpudock.errors import HostError
 from gpudock.facts.driver import DriverFiles
 from gpudock.gpu import layout
 from gpudock.plan.capabilities import ALL
-from gpudock.refresh import place, tree
+from gpudock.refresh import install, place, tree
+from gpudock.refresh import paths as where
 from gpudock.refresh.collect import collect
 from gpudock.refresh.paths import Paths
 from real.harness.alone import alone
@@ -111,7 +112,7 @@ class TestBind:
 
         def killed() -> None:
             source = f"{root.folder}{LIB}/libcuda.so.{VERSION}"
-            staging = Path(paths.trees, "generation/.all.abcd.tmp/lib64")
+            staging = Path(paths.trees, "generation/.all.0123abcd.tmp/lib64")
             staging.mkdir(parents=True)
             assert place.place(source, f"{staging}/libcuda.so.1", ("bind",)) == "bind"
             collect(paths, generation="generation", plans=())
@@ -151,6 +152,25 @@ def test_a_tree_that_is_mounted_in_another_namespace_stays(root: DriverRoot, pat
         os.close(started[0])
         os.close(started[1])
     assert collect(paths, generation=new.name, plans=()) == [str(old)]
+
+
+def test_start_files_go_to_the_state_folder_where_usr_is_read_only(tmp_path: Path) -> None:
+    def work() -> None:
+        mount("tmpfs", "ro", "tmpfs", tmp_path / "usr")
+        environment = {
+            "GPUDOCK_LIBEXEC_DIR": f"{tmp_path}/usr/libexec/gpudock",
+            "GPUDOCK_STATE_DIR": f"{tmp_path}/state",
+        }
+        found = where.paths(environment, uid=0)
+        assert found.libexec == f"{tmp_path}/state/libexec"
+        hook = install.installed(found.libexec)
+        assert hook[-1] == f"{tmp_path}/state/libexec/current/hook.py"
+        assert Path(hook[-1]).is_file()
+        assert install.planned(found.libexec) == hook
+        mount("tmpfs", "rw", "tmpfs", tmp_path / "usr")
+        assert where.paths(environment, uid=0).libexec == f"{tmp_path}/usr/libexec/gpudock"
+
+    alone(work)
 
 
 def test_a_reflink_shares_the_data_and_not_the_file(tmp_path: Path) -> None:

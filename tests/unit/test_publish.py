@@ -122,3 +122,77 @@ def test_reading_is_bounded_and_never_blocks(tmp_path: Path) -> None:
         publish.read_capped(str(tmp_path), 4)
     with pytest.raises(FileNotFoundError):
         publish.read_capped(str(tmp_path / "missing"), 4)
+
+
+class TestWhoCanChangeIt:
+    @pytest.fixture
+    def python(self, tmp_path: Path) -> Path:
+        for folder in ("real", "links"):
+            (tmp_path / folder).mkdir(0o755)
+        (tmp_path / "real/python").touch(0o755)
+        (tmp_path / "links/python").symlink_to("../real/python")
+        return tmp_path / "links/python"
+
+    def test_nobody(self, python: Path) -> None:
+        assert publish.insecure(str(python)) is None
+
+    @pytest.mark.parametrize("path", ["real/python", "real", "links"])
+    @pytest.mark.parametrize("mode", [0o775, 0o757])
+    def test_who_may_write_the_file_its_folder_or_the_links_folder(self, python: Path, path: str, mode: int) -> None:
+        (python.parent.parent / path).chmod(mode)
+        assert path in (publish.insecure(str(python)) or "")
+
+    def test_a_sticky_folder_keeps_its_entries(self, python: Path) -> None:
+        python.parent.chmod(0o1777)
+        assert publish.insecure(str(python)) is None
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+    @pytest.mark.parametrize("path", ["real/python", "real", "links", "links/python"])
+    def test_who_owns_one_of_them(self, python: Path, path: str) -> None:
+        os.chown(python.parent.parent / path, 12345, -1, follow_symlinks=False)
+        assert path in (publish.insecure(str(python)) or "")
+
+    def test_anybody_makes_new_names_in_a_sticky_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "shared").mkdir()
+        (tmp_path / "shared").chmod(0o1777)
+        (tmp_path / "shared/ours/deep").mkdir(parents=True)
+        (tmp_path / "shared/link").symlink_to("missing")
+        for name in ("shared", "shared/new", "shared/new/deep", "shared/link"):
+            assert str(tmp_path / "shared") in (publish.insecure(str(tmp_path / name)) or ""), name
+        for name in ("shared/ours", "shared/ours/deep", "shared/ours/new/deep"):
+            assert publish.insecure(str(tmp_path / name)) is None, name
+
+    def test_what_is_missing_is_as_safe_as_the_nearest_folder(self, tmp_path: Path) -> None:
+        assert publish.insecure(f"{tmp_path}/a/b/c") is None
+        (tmp_path / "file").touch()
+        assert publish.insecure(f"{tmp_path}/file/a") is None  # whoever writes there is told
+        tmp_path.chmod(0o770)
+        assert str(tmp_path) in (publish.insecure(f"{tmp_path}/a/b/c") or "")
+
+    def test_a_loop_of_links_ends(self, tmp_path: Path) -> None:
+        (tmp_path / "loop").symlink_to("loop")
+        assert "links" in (publish.insecure(f"{tmp_path}/loop/a") or "")
+
+
+def test_what_is_kept_by_us(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    kept = {name: publish.kept_by_us(f"{tmp_path}/{name}") for name in ("", "file", "link", "missing", "file/below")}
+    assert kept == {"": True, "file": True, "link": False, "missing": False, "file/below": False}
+    (tmp_path / "file").chmod(0o620)
+    assert not publish.kept_by_us(f"{tmp_path}/file")
+
+
+def test_a_tree_is_synced_from_its_leaves_and_no_link_is_followed(tmp_path: Path, synced: list[str]) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/file").write_text("x")
+    (tmp_path / "a/link").symlink_to("/etc/passwd")
+    (tmp_path / "a/folder").symlink_to("/etc")
+    folders = [f"{tmp_path}/a/b", f"{tmp_path}/a", str(tmp_path)]
+    publish.sync_tree(str(tmp_path))
+    assert synced == [f"{tmp_path}/a/b/file", *folders]
+    synced.clear()
+    publish.sync_tree(str(tmp_path), files=False)
+    assert synced == folders
+    with pytest.raises(FileNotFoundError):
+        publish.sync_tree(f"{tmp_path}/missing")

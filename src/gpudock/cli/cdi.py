@@ -2,12 +2,20 @@
 
 import os
 import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gpudock.cli.options import HostOptions, host_options
+from gpudock.cli.terminal import safe, say, say_simulated, show
+from gpudock.errors import GpudockError
+
+if TYPE_CHECKING:
+    from gpudock.refresh.cycle import Preview
 
 MODES = ("auto", "nvml", "wsl", "management", "imex", "gds", "mofed", "gdrcopy", "nvswitch")
+PLAN_LIMIT = 64 << 20  # bytes
 
 
 @click.group()
@@ -18,13 +26,21 @@ def cdi() -> None:
     """
 
 
-@cdi.command()
+@cdi.command(short_help="Generate a specification.")
 @host_options
 @click.option(
     "--output", "-o", type=click.Path(), help="File to write; its ending sets the format. Default: standard output."
 )
 @click.option("--format", "form", type=click.Choice(["yaml", "json"]), help="Default: the file's ending, else yaml.")
-@click.option("--mode", "--discovery-mode", type=click.Choice(MODES), default="auto", show_default=True)
+@click.option(
+    "--mode",
+    "--discovery-mode",
+    type=click.Choice(MODES),
+    metavar="MODE",
+    default="auto",
+    help="The GPUs: auto, nvml, wsl. All nodes in one device: management. What there is beside GPUs: "
+    "imex, gds, mofed, gdrcopy, nvswitch. Default: auto.",
+)
 @click.option(
     "--device-name-strategy",
     "strategies",
@@ -33,10 +49,16 @@ def cdi() -> None:
     help="How devices are called; repeatable. Default: index and uuid.",
 )
 @click.option(
-    "--device-id", "--device", "device_ids", multiple=True, help="Only this GPU: index, 0:1, UUID; repeatable."
+    *("--device-id", "--device-ids", "--device", "--devices", "device_ids"),
+    multiple=True,
+    help="Only these GPUs, such as 0,0:1,GPU-8f3c; repeatable. Default: all.",
 )
-@click.option("--vendor", "--cdi-vendor", default="nvidia.com", show_default=True)
-@click.option("--class", "--cdi-class", "device_class", default="gpu", show_default=True)
+@click.option(
+    "--vendor", "--cdi-vendor", default="nvidia.com", show_default=True, help="The devices' kind, before the slash."
+)
+@click.option(
+    "--class", "--cdi-class", "device_class", default="gpu", show_default=True, help="Their kind, after the slash."
+)
 @click.option("--no-all-device", is_flag=True, help="Do not define the device `all`.")
 @click.option(
     "--hook-path", "--nvidia-cdi-hook-path", type=click.Path(), help="Another hook program; gets --plan FILE."
@@ -69,7 +91,7 @@ def generate(
         device_class=device_class,
         strategies=strategies or ("index", "uuid"),
         device_ids=device_ids or ("all",),
-        all_device=not no_all_device and device_ids != ("none",),
+        all_device=not no_all_device,
     )
     spec = generation.specification(host, options, mode, hook_path)
     ending = "json" if (output or "").endswith(".json") else "yaml"
@@ -77,7 +99,7 @@ def generate(
     write(output or "-", data)
 
 
-@cdi.command("list")
+@cdi.command("list", short_help="List the devices that engines find.")
 @click.option(
     "--spec-dir", "folders", multiple=True, help="Folder to look in; repeatable. Default: /etc/cdi, /var/run/cdi."
 )
@@ -88,18 +110,20 @@ def list_devices(folders: tuple[str, ...]) -> None:
     count = 0
     for spec in store.found(folders or _folders()):
         if spec.error:
-            print(f"gpudock: {spec.path}: {spec.error}", file=sys.stderr)
+            say(f"{spec.path}: {spec.error}")
+        if _simulated(spec.document):
+            say_simulated()
         for name in spec.devices():
-            print(f"{spec.kind}={name}")
+            show(f"{spec.kind}={name}")
             count += 1
     if not count:
-        print("gpudock: no CDI devices. To make them: sudo gpudock refresh", file=sys.stderr)
+        say("no CDI devices. To make them: sudo gpudock refresh")
 
 
-@cdi.command()
+@cdi.command("show", short_help="Show a specification, or a device of one, as YAML.")
 @click.argument("name", required=False)
 @click.option("--spec-dir", "folders", multiple=True, help="Folder to look in; repeatable.")
-def show(name: str | None, folders: tuple[str, ...]) -> None:
+def show_one(name: str | None, folders: tuple[str, ...]) -> None:
     """Show a specification as YAML: a file, a device (nvidia.com/gpu=0), or by default gpudock's own."""
     from gpudock.cdi import codec, store
     from gpudock.errors import RefusedError
@@ -107,7 +131,10 @@ def show(name: str | None, folders: tuple[str, ...]) -> None:
 
     path = name or default_paths().spec
     if "=" not in path:
-        sys.stdout.buffer.write(codec.encode(store.load(path), "yaml"))
+        document = store.load(path)
+        if _simulated(document):
+            say_simulated()
+        sys.stdout.buffer.write(codec.encode(document, "yaml"))
         return
     kind, _, device = path.partition("=")
     for spec in store.found(folders or _folders()):
@@ -115,35 +142,44 @@ def show(name: str | None, folders: tuple[str, ...]) -> None:
             entries = spec.document["devices"]
             kept = [entry for entry in entries if isinstance(entry, dict) and entry.get("name") == device]
             shown = codec.encode({**spec.document, "devices": kept}, "yaml")
-            sys.stdout.buffer.write(f"# {spec.path}\n".encode(errors="surrogateescape") + shown)
+            if _simulated(spec.document):
+                say_simulated()
+            sys.stdout.buffer.write(f"# {safe(spec.path)}\n".encode() + shown)
             return
     raise RefusedError(f"No CDI specification defines {path}.", mend="gpudock cdi list")
 
 
-@cdi.command()
+@cdi.command(short_help="Check whether specifications are right and fit.")
 @click.argument("files", nargs=-1)
 @host_options
 def validate(files: tuple[str, ...], host: HostOptions) -> None:
     """Check specifications: their form, and whether they fit this machine. Default: all that engines read.
 
-    Exit code 5 when something is wrong, 4 when there is none.
+    Exit code 5 when something is wrong, 4 when there is none. A --snapshot cannot be used here.
     """
     from gpudock.cdi import store
     from gpudock.cdi.validate import problems
-    from gpudock.errors import HostError
+    from gpudock.cli.generation import source
+    from gpudock.errors import HostError, UsageError
     from gpudock.refresh.current import outdated
 
+    if host.snapshot:
+        raise UsageError(
+            "cdi validate cannot use a snapshot.",
+            why="it looks at the files and device nodes that a specification names, and those are this machine's",
+            mend="run it on the machine of the snapshot",
+        )
     specs = [store.SpecFile(path, store.load(path)) for path in files] or list(store.found(_folders()))
     if not specs:
         raise HostError("There is no CDI specification.", mend="sudo gpudock refresh")
-    loaded = host.load().kernel_driver.version
+    loaded = source(host).load().kernel_driver.version
     wrong = 0
     for spec in specs:
         machine = store.machine(spec.path, driver=loaded if isinstance(loaded, str) else None, folders=_folders())
         found = [spec.error] if spec.error else [*problems(spec.document, machine), *outdated(spec.document)]
-        print(f"{spec.path}: {f'wrong ({len(found)})' if found else 'ok'}")
-        for problem in found:
-            print(f"  {problem}")
+        if _simulated(spec.document):
+            say_simulated()
+        show("\n  ".join((f"{spec.path}: {f'wrong ({len(found)})' if found else 'ok'}", *found)))
         wrong += bool(found)
     sys.exit(5 if wrong else 0)
 
@@ -156,20 +192,73 @@ def _folders() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*store.FOLDERS, default_paths().cdi)))
 
 
-@cdi.command()
-@host_options
-def diff(host: HostOptions) -> None:
-    """Show what `gpudock refresh` would change. Exit code 1 when there is a difference."""
-    import difflib
+def _simulated(document: Mapping[str, Any]) -> bool:
+    """Whether it is ours, and of simulated GPUs. A plan that cannot be read says nothing: others tell of that."""
     import json
 
-    from gpudock.cdi import codec, store
+    from gpudock.publish import read_capped
+    from gpudock.refresh.current import plan_path
+
+    try:
+        plan = json.loads(read_capped(plan_path(dict(document)) or "", PLAN_LIMIT))
+    except (OSError, ValueError, GpudockError, RecursionError):
+        return False
+    return isinstance(plan, dict) and plan.get("simulated") is True
+
+
+@cdi.command(short_help="Show what gpudock refresh would change.")
+@host_options
+def diff(host: HostOptions) -> None:
+    """Show what `gpudock refresh` would change: how many devices, then line by line.
+
+    Exit code 1 when there is a difference.
+    """
+    import json
+
+    from gpudock.cdi import store
     from gpudock.cli.generation import previewed
 
     preview = previewed(host)
-    present = os.path.exists(preview.path)
-    old = codec.encode(store.load(preview.path), "yaml").decode().splitlines() if present else []
-    new = codec.encode(json.loads(preview.spec), "yaml").decode().splitlines()
-    lines = list(difflib.unified_diff(old, new, preview.path, "after gpudock refresh", lineterm=""))
-    print("\n".join(lines) if lines else f"{preview.path} is up to date")
-    sys.exit(1 if lines else 0)
+    old = store.load(preview.path) if os.path.exists(preview.path) else {}
+    if preview.foreign:
+        sys.exit(_left_alone(preview, present=bool(old)))
+    new = json.loads(preview.spec)
+    if new == old:
+        show(f"{preview.path} is up to date")
+        sys.exit(0)
+    show("\n".join((_summary(old, new), *_compared(old, new, preview.path))))
+    sys.exit(1)
+
+
+def _left_alone(preview: "Preview", *, present: bool) -> int:
+    for spec in preview.foreign:
+        show(f"{spec.path} already defines these devices: gpudock refresh would leave it alone and write none")
+    if present:
+        show(f"gpudock refresh would remove {preview.path}")
+    return int(present)
+
+
+def _summary(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    before, after = _by_name(old), _by_name(new)
+    changed = sum(before[name] != after[name] for name in before.keys() & after.keys())
+    added, removed = len(after.keys() - before.keys()), len(before.keys() - after.keys())
+    return f"devices: {added} added, {removed} removed, {changed} changed"
+
+
+def _by_name(document: Mapping[str, Any]) -> dict[str, object]:
+    """What each device does to a container: its own edits, and those of all devices."""
+    devices = document.get("devices")
+    return {
+        str(entry.get("name")): (entry, document.get("containerEdits"))
+        for entry in (devices if isinstance(devices, list) else ())
+        if isinstance(entry, dict)
+    }
+
+
+def _compared(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> list[str]:
+    import difflib
+
+    from gpudock.cdi import codec
+
+    before, after = (codec.encode(dict(each), "yaml").decode().splitlines() if each else [] for each in (old, new))
+    return list(difflib.unified_diff(before, after, path, "after gpudock refresh", lineterm=""))

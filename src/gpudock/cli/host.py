@@ -22,13 +22,14 @@ def host(context: click.Context, /, host: HostOptions, *, as_json: bool) -> None
         return
     from gpudock.host import codec
 
-    taken = host.load(engines=True, packages=True)
+    taken = host.load(engines=True, packages=True, announce=as_json)  # the text begins with it
     if as_json:
         sys.stdout.write(codec.encode(taken).decode())
         return
     from gpudock.cli import host_text
+    from gpudock.cli.terminal import show
 
-    print(host_text.render(taken))
+    show(host_text.render(taken))
 
 
 @host.command()
@@ -38,8 +39,9 @@ def host(context: click.Context, /, host: HostOptions, *, as_json: bool) -> None
 def snapshot(outer: HostOptions, /, host: HostOptions, *, output: str) -> None:
     """Write all facts as JSON, without credentials."""
     from gpudock.cli.output import write
+    from gpudock.cli.terminal import say
     from gpudock.host import codec
 
     write(output, codec.encode(host.over(outer).load(engines=True, packages=True)))
     if output != "-":
-        print(f"gpudock: wrote {output}", file=sys.stderr)
+        say(f"wrote {output}")

@@ -1,6 +1,7 @@
 """The program `gpudock`: finds the verb, runs it, and is the only place where errors become text and exit codes."""
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from gpudock import __version__
+from gpudock.cli.terminal import safe, say
 from gpudock.errors import GpudockError
 
 # verb -> (module of this package, name of its click command, line for --help). Modules are imported when called.
@@ -15,7 +17,7 @@ VERBS = {
     "run": ("run", "run", "Run a container with GPUs: docker's run, any image."),
     "create": ("run", "create", "Create a container with GPUs, without starting it."),
     "host": ("host", "host", "Show what gpudock sees of this machine; write snapshots."),
-    "refresh": ("refresh", "refresh", "Make driver tree and CDI specification fit the machine as it is now."),
+    "refresh": ("refresh", "refresh", "Make driver tree and CDI specification fit the machine."),
     "cdi": ("cdi", "cdi", "Generate, list, show, validate and compare CDI specifications."),
     "simulate": ("simulate", "simulate", "Make simulated GPUs, for machines that have none."),
 }
@@ -63,10 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _print_error(error)
         code = error.exit_code
     except click.ClickException as error:
-        error.show()
+        _print_click(error)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        print("gpudock: interrupted", file=sys.stderr)
+        say("interrupted")
         code = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -77,23 +79,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _print_error(error: GpudockError) -> None:
-    print(f"gpudock: {error.what}", file=sys.stderr)
-    if error.why:
-        print(f"  why:  {error.why}", file=sys.stderr)
-    if error.mend:
-        print(f"  mend: {error.mend}", file=sys.stderr)
+    why = f"\n  why:  {error.why}" if error.why else ""
+    mend = f"\n  mend: {error.mend}" if error.mend else ""
+    say(error.what + why + mend)
+
+
+def _print_click(error: click.ClickException) -> None:
+    """As click shows it, which would pass a mistyped argument to the terminal raw."""
+    shown = io.StringIO()
+    error.show(shown)
+    print(safe(shown.getvalue()), end="", file=sys.stderr)
 
 
 def _report_defect(error: Exception) -> int:
     import traceback
 
-    print(
-        f"gpudock: unexpected {type(error).__name__}: {error}\n"
+    say(
+        f"unexpected {type(error).__name__}: {error}\n"
         "  why:  this is a defect of gpudock, not of your set-up\n"
-        "  mend: please report it with the lines below and the file that `gpudock host snapshot -o FILE` writes\n",
-        file=sys.stderr,
+        "  mend: please report it with the lines below and the file that `gpudock host snapshot -o FILE` writes\n\n"
+        + "".join(traceback.format_exception(error)).rstrip()
     )
-    traceback.print_exception(error, file=sys.stderr)
     return UNEXPECTED
 
 

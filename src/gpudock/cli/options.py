@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
+from gpudock.cli.terminal import say_simulated
 from gpudock.facts.snapshot import Snapshot
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -20,15 +21,21 @@ class HostOptions(NamedTuple):
     simulated: str | None = None
     snapshot: str | None = None
 
-    def load(self, *, engines: bool = False, packages: bool = False) -> Snapshot:
-        """Read the machine, or the snapshot file. Raises UsageError for options that exclude each other."""
-        return load_snapshot(*self, engines=engines, packages=packages)
+    def load(self, *, engines: bool = False, packages: bool = False, announce: bool = True) -> Snapshot:
+        """Read the machine, or the snapshot file. Raises UsageError for options that exclude each other.
 
-    def for_refresh(self) -> Snapshot:
+        `announce`: say on standard error when the machine is simulated.
+        """
+        snapshot = load_snapshot(*self, engines=engines, packages=packages)
+        if announce and snapshot.roots.simulated:
+            say_simulated()
+        return snapshot
+
+    def for_refresh(self, *, announce: bool = True) -> Snapshot:
         """As `load`. Engines take half a second to ask; a specification depends on them only when it has to carry
         group ids, for nodes that are not open to all.
         """
-        snapshot = self.load()
+        snapshot = self.load(announce=announce)
         if self.snapshot or all(node.gid == 0 or node.mode & 0o006 == 0o006 for node in snapshot.nodes):
             return snapshot
         import msgspec

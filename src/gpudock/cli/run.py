@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gpudock.cli.terminal import say
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -15,12 +17,17 @@ if TYPE_CHECKING:
 
 _OPTIONS = (
     click.Option(["--gpus"], metavar="REQUEST", help="all, a number, device=0,GPU-8f3c,0:1, none; docker's full form."),
-    click.Option(["--engine"], metavar="docker|podman", help="[default: $GPUDOCK_ENGINE, else docker, else podman]"),
+    click.Option(
+        ["--engine"], metavar="docker|podman", help="Which to use. [default: $GPUDOCK_ENGINE, else docker, podman]"
+    ),
     click.Option(["--context"], metavar="NAME", help="Docker's context: an engine on another machine, for example."),
     click.Option(["-H", "--host"], metavar="ADDRESS", help="Docker's address, such as ssh://user@machine."),
     click.Option(["--dry-run"], is_flag=True, help="Print the engine's command instead of running it."),
     click.Option(["--help"], is_flag=True, help="Show this message and exit."),
 )
+
+
+_NOT_HERE = ("snapshot", "simulated", "driver-root", "dev-root")  # gpudock's options, but of other verbs
 
 
 class EngineVerb(click.Command):
@@ -41,7 +48,7 @@ class EngineVerb(click.Command):
         return ["[OPTIONS]", "IMAGE", "[COMMAND]", "[ARG...]"]
 
 
-@click.command(cls=EngineVerb)
+@click.command(cls=EngineVerb, short_help="Run a container with GPUs.")
 @click.pass_context
 def run(ctx: click.Context, words: tuple[str, ...]) -> int:
     """Run a command in a new container, with the GPUs asked for.
@@ -52,13 +59,13 @@ def run(ctx: click.Context, words: tuple[str, ...]) -> int:
 
     \b
     gpudock run --rm --gpus all nvidia/cuda:12.4.1-base-ubuntu22.04 nvidia-smi
-    gpudock run --rm --gpus device=0,1 -v "$PWD":/work -w /work IMAGE python train.py
+    gpudock run --rm --gpus device=0,1 -v "$PWD":/work -w /work IMAGE python a.py
     gpudock run --rm --gpus '1,"capabilities=compute,utility,video"' IMAGE
     """
     return _start(ctx, words)
 
 
-@click.command(cls=EngineVerb)
+@click.command(cls=EngineVerb, short_help="Create a container with GPUs.")
 @click.pass_context
 def create(ctx: click.Context, words: tuple[str, ...]) -> int:
     """Create a container with the GPUs asked for, without starting it.
@@ -80,7 +87,22 @@ def _start(ctx: click.Context, words: tuple[str, ...]) -> int:
     except flags.HelpAsked:
         click.echo(ctx.get_help())
         return 0
+    _refuse_others(arguments, verb)
     return _engine(verb, arguments, os.environ)
+
+
+def _refuse_others(arguments: "Arguments", verb: str) -> None:
+    from gpudock.errors import UsageError
+
+    for name in _NOT_HERE:
+        if name in arguments.values:
+            raise UsageError(
+                f"gpudock {verb} does not know --{name}.",
+                why="a container gets the GPUs of the CDI specification that is in place",
+                mend=f"leave it out; to set up what containers get: sudo gpudock refresh --{name} FOLDER"
+                if name != "snapshot"
+                else "leave it out; to look at a snapshot: gpudock host --snapshot FILE",
+            )
 
 
 def _engine(verb: str, arguments: "Arguments", environment: "Mapping[str, str]") -> int:
@@ -99,18 +121,22 @@ def _engine(verb: str, arguments: "Arguments", environment: "Mapping[str, str]")
 
     asked = Asked(clients[0], arguments.image, proc.run)  # answered while the rest is imported
 
-    from gpudock.engine import flags, prepare
+    from gpudock.engine import flags, known_flags, prepare
     from gpudock.engine.base import Wish
     from gpudock.engine.image import PullFailed
 
     files = {path: _read(path) for path in arguments.values.get("env-file", ())}
     wish = Wish(verb, arguments, request, flags.environment(arguments, files, dict(environment)))
+    tools = _tools(wish, environment)
+    unknown = known_flags.unknown(arguments)
+    if unknown:
+        tools = tools._replace(pull=_no_pull(", ".join(unknown), arguments.image))
     try:
-        decision = prepare.prepare(wish, clients, asked, _tools(wish, environment))
+        decision = prepare.prepare(wish, clients, asked, tools)
     except PullFailed as failure:
         return failure.code
     for note in decision.notes:
-        print(f"gpudock: {note}", file=sys.stderr)
+        say(note)
     return _become(decision.argv, dry_run=arguments.dry_run)
 
 
@@ -157,23 +183,33 @@ def _pull(argv: tuple[str, ...]) -> int:
     """Fetch an image; what the engine says goes to standard error, because standard output is the container's."""
     from gpudock import proc
 
-    print(f"gpudock: {' '.join(argv)}", file=sys.stderr, flush=True)
+    say(" ".join(argv))
     return proc.show(argv)
+
+
+def _no_pull(unknown: str, image: str) -> "Callable[[tuple[str, ...]], int]":
+    """After a mistyped switch the image's name is its value, and the command's name would be fetched."""
+
+    def leave(argv: tuple[str, ...]) -> int:
+        del argv
+        say(f"{image} is not fetched in advance: {unknown} is not known here, so this may not be the image")
+        return 0
+
+    return leave
 
 
 def _refresher(where: "Paths") -> "Callable[[tuple[tuple[str, ...], ...]], object]":
     """Makes our specification anew as `gpudock refresh` does, from where it was made before."""
 
     def refresh(wanted: tuple[tuple[str, ...], ...]) -> object:
-
         from gpudock.cli.earlier import earlier
         from gpudock.refresh import cycle, install
 
         before = earlier(where)
         reason = f"for {','.join(wanted[0])}" if wanted else "because it no longer fits this machine"
-        print(f"gpudock: the CDI specification is made anew, {reason}", file=sys.stderr)
+        say(f"the CDI specification is made anew, {reason}")
         return cycle.refresh(
-            before.host.for_refresh,
+            lambda: before.host.for_refresh(announce=False),  # the container's own notes say it
             lambda: install.installed(where.libexec),
             where,
             cycle.Settings(wanted=wanted, library_links=before.library_links),

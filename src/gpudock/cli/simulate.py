@@ -17,8 +17,8 @@ def simulate() -> None:
     computes. Every output says SIMULATED. Needs root, for the device nodes, and a C compiler.
 
     \b
-    sudo gpudock simulate make /tmp/gpus --gpus 2 --model H200
-    sudo gpudock refresh --simulated /tmp/gpus
+    sudo gpudock simulate make /var/lib/gpudock-simulated --gpus 2 --model H200
+    sudo gpudock refresh --simulated /var/lib/gpudock-simulated
     sudo gpudock run --gpus 1 debian nvidia-smi -L
     """
 
@@ -45,15 +45,16 @@ def make(
 ) -> None:
     """Make a simulated machine in FOLDER."""
     from gpudock import proc
+    from gpudock.cli.terminal import show
     from gpudock.testing.simulate import build
 
     machine = _described(description) if description else _made(gpus, model, driver, mig)
     build.build(machine, folder, runner=proc.run, layout=layout, replace=replace)
-    print(f"SIMULATED: {len(machine.gpus)} GPUs, driver {machine.driver}, in {folder}")
-    print(f"Next: gpudock refresh --simulated {folder}")
+    show(f"SIMULATED: {len(machine.gpus)} GPUs, driver {machine.driver}, in {folder}")
+    show(f"Next: sudo gpudock refresh --simulated {folder}")
 
 
-@simulate.command()
+@simulate.command(short_help="Print the description of a machine, to be edited.")
 @click.option("--gpus", default=2, show_default=True, type=click.IntRange(0, 32), help="How many GPUs.")
 @click.option("--model", default="H200", show_default=True, help="K80, T4, A100, H100, H200 or B200.")
 @click.option("--driver", default="580.159.04", show_default=True, help="Driver version.")
@@ -65,27 +66,29 @@ def describe(*, gpus: int, model: str, driver: str, mig: tuple[str, ...]) -> Non
     print(description.encode(_made(gpus, model, driver, mig)).decode())
 
 
-@simulate.command()
+@simulate.command(short_help="Give the machine another driver version.")
 @click.argument("folder", type=click.Path())
 @click.argument("driver")
 def upgrade(folder: str, driver: str) -> None:
     """Give the machine in FOLDER another DRIVER version, as after an upgrade and a reboot."""
     from gpudock import proc
+    from gpudock.cli.terminal import show
     from gpudock.testing.simulate import build
 
     build.upgrade(folder, driver, runner=proc.run)
-    print(f"SIMULATED: driver {driver} in {folder}")
-    print(f"Next: gpudock refresh --simulated {folder}")
+    show(f"SIMULATED: driver {driver} in {folder}")
+    show(f"Next: sudo gpudock refresh --simulated {folder}")
 
 
 @simulate.command()
 @click.argument("folder", type=click.Path())
 def remove(folder: str) -> None:
     """Remove the simulated machine in FOLDER."""
+    from gpudock.cli.terminal import show
     from gpudock.testing.simulate import build
 
     build.remove(folder)
-    print(f"Removed {folder}. If it was in use: sudo gpudock refresh --driver-root /")
+    show(f"Removed {folder}. If it was in use: sudo gpudock refresh --driver-root /")
 
 
 def _made(gpus: int, model: str, driver: str, mig: tuple[str, ...]) -> "Description":

@@ -85,7 +85,7 @@ def _notes(wish: Wish, image: Image | None, chosen: Chosen, offer: Offer) -> Ite
     requirements, notes = requirement.from_environment(variables)
     yield from notes
     if requirements and not chosen.known:
-        names = ", ".join(sorted(requirements))
+        names = ", ".join(quote(name) for name in sorted(requirements))
         yield f"{names} of the image was not fully checked: the driver does not tell its version of itself and of CUDA."
     if image is None:
         yield f"{quote(wish.arguments.image)} is not here, so what it requires of the driver was not looked at."

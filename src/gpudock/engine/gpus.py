@@ -12,6 +12,7 @@ from gpudock.facts.gpu import Gpu
 from gpudock.host import nvml
 from gpudock.host.root import Root
 from gpudock.plan.document import Plan
+from gpudock.plan.quote import quote
 
 LIBRARY = "libnvidia-ml.so."
 
@@ -57,7 +58,7 @@ def owner(pid: int) -> Owner | None:
     try:
         uid = os.stat(f"/proc/{pid}").st_uid
         with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            program = file.read(64).strip()
+            program = quote(file.read(64).strip())  # any process names itself as it likes
     except OSError:
         return None
     try:

@@ -73,7 +73,7 @@ class PlanOffer(NamedTuple):
             number=len(selected),
             uuids=uuids,
             properties=properties_of(self.plan, selected),
-            known=True,
+            known=bool(self.plan["cuda"]),  # NVML is silent: the driver's version is known, CUDA's is not
             everything=everything,
         )
 

@@ -116,7 +116,7 @@ def needs(file: DriverFile) -> Capabilities:
         case "library":
             return LIBRARIES.get(file.name.partition(".so")[0], _UNKNOWN)
         case "binary":
-            return BINARIES[file.name]
+            return BINARIES.get(file.name, _UNKNOWN)
         case "xorg":
             return _DRAWING
         case "firmware":

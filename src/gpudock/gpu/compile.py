@@ -6,7 +6,7 @@ from gpudock.facts.base import Missing
 from gpudock.facts.driver import DriverFiles, Socket
 from gpudock.facts.gpu import DeviceNode
 from gpudock.facts.snapshot import Snapshot
-from gpudock.gpu import classify, layout
+from gpudock.gpu import classify, layout, numbers
 from gpudock.gpu.devices import Devices, DriverProblemError, rights, text
 from gpudock.gpu.extras import OPTIONS, extras, node
 from gpudock.plan import capabilities, document
@@ -38,9 +38,16 @@ def compile_plan(
     """The plan for this machine, with driver trees below the folder `trees`. Raises DriverProblemError."""
     driver = usable_driver(snapshot)
     generation = layout.generation(driver)
-    nodes = {fact.path: fact for fact in snapshot.nodes}
+    nodes = _current_nodes(snapshot)
     devices = Devices(snapshot, nodes)
+    gpus = [devices.gpu(gpu) for gpu in snapshot.gpus]
     contents = {capabilities.label(names): layout.content(driver, names) for names in wanted}
+    variants = {
+        capabilities.label(names): _variant(
+            names, contents[capabilities.label(names)], f"{trees}/{generation}", driver, nodes
+        )
+        for names in wanted
+    }
     nvml = None if isinstance(snapshot.nvml, Missing) else snapshot.nvml
     plan = document.Plan(
         format=document.FORMAT,
@@ -50,14 +57,9 @@ def compile_plan(
         wsl=snapshot.system.wsl,
         driver_root=snapshot.roots.driver,
         dev_root=snapshot.roots.dev,
-        key=_key(snapshot, driver),
-        gpus=[devices.gpu(gpu) for gpu in snapshot.gpus],
-        variants={
-            capabilities.label(names): _variant(
-                names, contents[capabilities.label(names)], f"{trees}/{generation}", driver, nodes
-            )
-            for names in wanted
-        },
+        key=_key(snapshot, driver, _paths(gpus, variants)),
+        gpus=gpus,
+        variants=variants,
         extras=extras(nodes, snapshot.kernel_driver.capabilities, driver.sockets),
         library_links=library_links,
     )
@@ -88,6 +90,31 @@ def usable_driver(snapshot: Snapshot) -> DriverFiles:
         reason = snapshot.nvml.reason if isinstance(snapshot.nvml, Missing) else "the driver reports none"
         raise DriverProblemError("This machine has no usable NVIDIA GPU.", why=reason, mend="gpudock host")
     return driver
+
+
+def _current_nodes(snapshot: Snapshot) -> dict[str, DeviceNode]:
+    """By path, without those that were made for a driver's former number: they may lead to any driver now."""
+    majors = snapshot.kernel_driver.majors
+    indispensable = {*classify.CONTROL_NODES, *(f"/dev/nvidia{gpu.minor}" for gpu in snapshot.gpus)}
+    nodes = {}
+    for fact in snapshot.nodes:
+        if not numbers.is_stale(fact, majors):
+            nodes[fact.path] = fact
+        elif fact.path in indispensable:
+            raise DriverProblemError(
+                f"{fact.path} was made for another device number ({fact.major}:{fact.minor}) than its driver has now.",
+                why="the driver has been loaded again since, and /proc/devices has its new number",
+                mend="sudo nvidia-modprobe -c 0 -u, then sudo gpudock refresh",
+            )
+    return nodes
+
+
+def _paths(gpus: list[document.Gpu], variants: dict[str, document.Variant]) -> set[str]:
+    """Of the nodes that containers with GPUs get."""
+    nodes = [node for variant in variants.values() for node in variant["nodes"]]
+    for gpu in gpus:
+        nodes += [*gpu["nodes"], *(node for instance in gpu["instances"] for node in instance["nodes"])]
+    return {node["path"] for node in nodes}
 
 
 def _variant(
@@ -136,7 +163,8 @@ def _socket(socket: Socket) -> document.Mount:
     return document.Mount(host=socket.host, container=socket.path, options=[*read_only, *OPTIONS])
 
 
-def _key(snapshot: Snapshot, driver: DriverFiles) -> document.Key:
+def _key(snapshot: Snapshot, driver: DriverFiles, paths: set[str]) -> document.Key:
+    """Only what the nodes `paths` depend on: a driver beside NVIDIA's that was loaded again must not stop all GPUs."""
     minors = {capability.name: capability.minor for capability in snapshot.kernel_driver.capabilities}
     used = [name for gpu in snapshot.gpus for instance in gpu.instances for name in rights(gpu, instance)]
     return document.Key(
@@ -144,7 +172,7 @@ def _key(snapshot: Snapshot, driver: DriverFiles) -> document.Key:
         sys=snapshot.roots.sys,
         boot_id=text(snapshot.system.boot_id),
         module=text(snapshot.kernel_driver.version),
-        majors=dict(snapshot.kernel_driver.majors),
+        majors=numbers.used(paths, snapshot.kernel_driver.majors),
         # WSL has no /proc/driver/nvidia where container start could look for them.
         gpus={} if snapshot.system.wsl else {gpu.bus_id: [str(gpu.minor), gpu.uuid] for gpu in snapshot.gpus},
         mig_minors={name: minors[name] for name in used if name in minors},

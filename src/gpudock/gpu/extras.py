@@ -46,7 +46,8 @@ def extras(
         matching = _matching(nodes, patterns)
         if matching:
             found[name] = Extra(nodes={"all": matching}, mounts=_gds_mounts(live) if name == "gds" else [])
-    channels = {path.removeprefix(_IMEX): node(fact) for path, fact in nodes.items() if path.startswith(_IMEX)}
+    numbered = {path.removeprefix(_IMEX): fact for path, fact in nodes.items() if path.startswith(_IMEX)}
+    channels = {name: node(fact) for name, fact in numbered.items() if name.isascii() and name.isdecimal()}
     if channels:
         in_order = sorted(channels, key=int)
         found["imex"] = Extra(

@@ -36,7 +36,6 @@ class _Spec(msgspec.Struct):
     version: str = msgspec.field(name="cdiVersion")
     kind: str
     devices: list[_Device]
-    annotations: dict[str, str] = {}
     edits: _Edits = msgspec.field(default_factory=_Edits, name="containerEdits")
 
 
@@ -84,6 +83,8 @@ def _yaml(data: bytes) -> Any:  # noqa: ANN401  whatever the file holds
         depth = 0
         for event in yaml.parse(data, Loader=loader):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent):  # a few lines of them can stand for more than any memory holds
+                raise ValueError("it uses aliases")  # noqa: TRY004  no wrong argument
             if depth > DEPTH:  # the C loader would overflow the stack and take the process with it
                 raise ValueError("it is nested too deeply")
         return yaml.load(data, Loader=loader)  # noqa: S506  both are safe loaders
@@ -92,8 +93,7 @@ def _yaml(data: bytes) -> Any:  # noqa: ANN401  whatever the file holds
 
 
 def _plan(spec: _Spec) -> str | None:
-    """The start plan that a specification of gpudock names: after --plan in its hook, or in an annotation."""
-    named = [spec.annotations.get("gpudock.plan", "")]
-    for hook in spec.edits.hooks:
-        named += [value for option, value in itertools.pairwise(hook.args) if option == "--plan"]
+    """The start plan that a specification of gpudock names: after --plan in its hook."""
+    arguments = (pair for hook in spec.edits.hooks for pair in itertools.pairwise(hook.args))
+    named = (value for option, value in arguments if option == "--plan")
     return next((match[1] for text in named if (match := _PLAN.search(text))), None)

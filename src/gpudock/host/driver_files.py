@@ -13,6 +13,10 @@ from gpudock.plan import ldcache
 
 CACHE_LIMIT = 16 << 20  # bytes
 VERSION = re.compile(driver_names.VERSION)
+# Folders of the system itself are no pipe directory, whatever lies in them; /run/x and /dev/shm/x may be one.
+NOT_FOR_PIPES = re.compile(
+    r"/|/(?:bin|boot|etc|lib[^/]*|proc|root|sbin|sys|usr)(?:/.*)?|/dev(?:/(?!shm/).*)?|/[^/]+|/var/(?:lib|run|tmp|log)"
+)
 
 
 def read(
@@ -200,9 +204,22 @@ def _sockets(run: Root) -> Iterator[Socket]:
         info = run.stat(path)
         if info:
             yield Socket(path=path, host=run.host(run.resolve(path) or path), is_folder=stat.S_ISDIR(info.st_mode))
-    mps = os.environ.get("CUDA_MPS_PIPE_DIRECTORY") or driver_names.MPS_FOLDER
-    if mps.startswith("/") and _stays(run, mps):
+    named = os.environ.get("CUDA_MPS_PIPE_DIRECTORY")
+    mps = _named_mps(run, named) if named else driver_names.MPS_FOLDER
+    if mps and _stays(run, mps):
         yield Socket(path=mps, host=run.host(run.resolve(mps) or mps), is_folder=True)
+
+
+def _named_mps(run: Root, named: str) -> str | None:
+    """The folder that the caller's environment names, if MPS really works there: all containers may write into it."""
+    folder = "/" + os.path.normpath(named).lstrip("/")  # with a slash at the end a link would pass for a folder
+    real = run.resolve(folder)
+    control = run.lstat(f"{folder}/control")
+    if not named.startswith("/") or real is None or control is None:
+        return None
+    if NOT_FOR_PIPES.fullmatch(folder) or NOT_FOR_PIPES.fullmatch(real):
+        return None
+    return folder if stat.S_ISSOCK(control.st_mode) or stat.S_ISFIFO(control.st_mode) else None
 
 
 def _stays(root: Root, folder: str) -> bool:

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Collection
 
+import msgspec
+
 from gpudock.facts.base import Missing
 from gpudock.facts.gpu import Capability, Gpu, KernelDriver
 from gpudock.facts.system import Module
@@ -85,12 +87,18 @@ def gpus(proc: Root) -> tuple[Gpu, ...]:
                 brand=unknown,
                 compute_capability=unknown,
                 memory=unknown,
-                mig=True if _instances(proc, minor) else unknown,  # then it is not to be had whole
+                mig=unknown,
                 persistence=unknown,
                 processes=unknown,
             )
         )
     return tuple(found)
+
+
+def known_as_divided(proc: Root, gpu: Gpu) -> Gpu:
+    """`gpu`, with MIG on when NVML could not tell but the kernel has instances: it is not to be had whole then."""
+    divided = isinstance(gpu.mig, Missing) and gpu.minor >= 0 and bool(_instances(proc, str(gpu.minor)))
+    return msgspec.structs.replace(gpu, mig=True) if divided else gpu
 
 
 def _instances(proc: Root, minor: str) -> list[str]:

@@ -32,7 +32,7 @@ def folder() -> str:
 def taken(place: str, deadline: float) -> Iterator[int | Missing | None]:
     """Wait for the turn and give the lock's descriptor; Missing when a child that is older than `deadline` holds it.
 
-    None when there is no folder for a lock (a read-only /run): reading the GPUs matters more than the rule.
+    None when there is no folder for a lock (a read-only or full /run): reading the GPUs matters more than the rule.
     """
     fd = _open(place)
     if fd is None:
@@ -40,10 +40,10 @@ def taken(place: str, deadline: float) -> Iterator[int | Missing | None]:
         return
     try:
         stuck = _wait(fd, deadline)
-        if stuck is None:
-            os.ftruncate(fd, 0)
-            os.write(fd, b"%.3f\n" % time.clock_gettime(time.CLOCK_BOOTTIME))
-        yield stuck or fd
+        if stuck is None and not _written(fd):
+            yield None
+        else:
+            yield stuck or fd
     finally:
         os.close(fd)
 
@@ -57,6 +57,15 @@ def _open(place: str) -> int | None:
         return os.open(f"{place}/nvml.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError:
         return None
+
+
+def _written(fd: int) -> bool:
+    try:
+        os.ftruncate(fd, 0)
+        os.write(fd, b"%.3f\n" % time.clock_gettime(time.CLOCK_BOOTTIME))
+    except OSError:  # ENOSPC
+        return False
+    return True
 
 
 def _wait(fd: int, deadline: float) -> Missing | None:

@@ -53,7 +53,9 @@ def take(
     nodes = devices.read(Root(roots.dev), _drm(sys, functions))  # only now: at boot it is NVML that makes them
     if isinstance(answer, Missing):
         gpus = kernel.gpus(proc)
-    gpus = tuple(msgspec.structs.replace(gpu, drm=pci.drm(sys, gpu.bus_id)) for gpu in gpus)
+    gpus = tuple(
+        msgspec.structs.replace(kernel.known_as_divided(proc, gpu), drm=pci.drm(sys, gpu.bus_id)) for gpu in gpus
+    )
     return Snapshot(
         format=FORMAT,
         gpudock=__version__,

@@ -33,11 +33,14 @@ _PATTERNS: dict[tuple[str, str], re.Pattern[str]] = {
     ("MigInstance", "uuid"): re.compile(rf"MIG-(?:GPU-)?{_UUID}(?:/\d{{1,3}}/\d{{1,3}})?"),
     ("MigInstance", "profile"): re.compile(r"[0-9a-z.+-]{1,32}"),
     ("DriverFiles", "version"): _VERSION,
+    ("DriverFile", "role"): re.compile("library|binary|xorg|firmware|config|data"),
     ("DriverFile", "version"): _VERSION,
     ("DriverFile", "name"): re.compile(r"[^/]+(?:/[^/]+){0,7}"),
     ("DriverFile", "links"): re.compile(r"[^/]+"),
     ("Elf", "soname"): re.compile(r"[^/]+"),
 }
+_CHANNELS = "/dev/nvidia-caps-imex-channels/"
+_CHANNEL = re.compile(_CHANNELS + r"channel(?:0|[1-9][0-9]{0,6})")
 _PATHS = {
     "Roots": {"driver", "dev", "proc", "sys"},
     "Nvml": {"library"},
@@ -156,6 +159,9 @@ def _inconsistent(snapshot: Snapshot) -> str | None:
         wrong = _wrong_gpu(gpu, wsl=snapshot.system.wsl)
         if wrong:
             return f"GPU {gpu.index} {wrong}"
+    for node in snapshot.nodes:
+        if node.path.startswith(_CHANNELS) and not _CHANNEL.fullmatch(node.path):
+            return f"the IMEX channel {node.path[:80]} has no number"
     files = snapshot.driver
     if isinstance(files, Missing):
         return None

@@ -92,7 +92,7 @@ if TYPE_CHECKING:
         sys: str
         boot_id: str
         module: str  # version of the loaded kernel module, "" when none is needed (WSL)
-        majors: dict[str, int]
+        majors: dict[str, int]  # of the drivers that nodes of gpus and variants lead to
         gpus: dict[str, list[str]]  # bus id -> [minor, uuid]
         mig_minors: dict[str, int]  # "gpu0/gi1/access" -> minor, of the instances that exist
         files: list[FileIdentity]

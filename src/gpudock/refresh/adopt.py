@@ -2,14 +2,15 @@
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import count
 
 import msgspec
 
 from gpudock import proc, publish
 from gpudock.errors import HostError, RefusedError
 from gpudock.refresh import cycle
-from gpudock.refresh.paths import Paths
+from gpudock.refresh.paths import Paths, check
 
 UNITS = ("nvidia-cdi-refresh.path", "nvidia-cdi-refresh.service")
 
@@ -28,12 +29,19 @@ def adopt(specs: Iterable[str], paths: Paths, run: proc.Runner) -> list[str]:
 
     Returns one line for each thing done. The record is written before anything moves, so `undo` can always give back.
     """
+    check(paths)
+    with publish.lock(paths.lock):
+        return _adopted(specs, paths, run)
+
+
+def _adopted(specs: Iterable[str], paths: Paths, run: proc.Runner) -> list[str]:
     folder = os.path.dirname(_record(paths))
     publish.make_folder(folder, 0o700)
     record = _read(paths)
     moves = record.specs
-    for number, path in enumerate(specs, start=len(moves)):
-        moves[path] = f"{folder}/{number}-{os.path.basename(path)}"
+    for path in specs:
+        if path not in moves:
+            moves[path] = _unused(moves, folder, os.path.basename(path))
     units = sorted({*record.units, *(unit for unit in UNITS if _enabled(unit, run))})
     publish.write(_record(paths), msgspec.json.encode(_Record(moves, units)), 0o600)
     done = [f"switched off {unit}" for unit in units if _systemctl("disable", unit, run)]
@@ -46,6 +54,17 @@ def adopt(specs: Iterable[str], paths: Paths, run: proc.Runner) -> list[str]:
 
 def undo(paths: Paths, run: proc.Runner) -> list[str]:
     """Put back what `adopt` moved and switch its units on again; our own specification goes. Raises RefusedError."""
+    check(paths)
+    with publish.lock(paths.lock):
+        return _undone(paths, run)
+
+
+def _unused(moves: Mapping[str, str], folder: str, name: str) -> str:
+    """A path that no backup has: two specifications often have one name, in /etc/cdi and in /run/cdi."""
+    return next(path for number in count(len(moves)) if (path := f"{folder}/{number}-{name}") not in moves.values())
+
+
+def _undone(paths: Paths, run: proc.Runner) -> list[str]:
     if not os.path.exists(_record(paths)):
         raise RefusedError("There is nothing to undo.", why="gpudock refresh --adopt was not used on this machine")
     record = _read(paths)

@@ -1,32 +1,47 @@
 """Removes what no container uses any more: old generations of the driver tree, old plans, abandoned staging names."""
 
 import contextlib
+import json
 import os
+import re
 import time
 from collections.abc import Collection, Iterator
 
+from gpudock import publish
+from gpudock.errors import RefusedError
+from gpudock.plan.document import SIZE_LIMIT
 from gpudock.refresh import tree
 from gpudock.refresh.paths import Paths
 
 PLAN_AGE = 3600.0  # seconds; a container start that read the old specification is over by then
+# Nothing else is touched: the folders may be shared with somebody.
+_GENERATION = re.compile(r"(\d+(\.\d+)+|unversioned)-[0-9a-f]{12}")
+_STAGED_GENERATION = re.compile(rf"\.{_GENERATION.pattern}\.[0-9a-f]{{8}}\.tmp")
+_STAGED_VARIANT = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+_PLAN = re.compile(r"[0-9a-f]{16}\.json")
 
 
 def collect(paths: Paths, *, generation: str, plans: Collection[str], switched: bool = False) -> list[str]:
-    """Remove all generations but `generation` and those mounted somewhere, and all plans but `plans` and recent ones.
+    """Remove all plans but `plans` and recent ones, and all generations that no plan names and nothing mounts.
+
+    `generation` stays in any case. A container that is about to start has a plan, and mounts its tree only later.
 
     `switched`: the specification named another plan until now, so containers may still be starting with that one.
     Returns the paths that were removed. Call it with the refresh lock held.
     """
     _abandoned(paths, generation)
-    return [*_generations(paths, generation), *_plans(paths, plans, switched=switched)]
+    removed = _plans(paths, plans, switched=switched)
+    return [*removed, *_generations(paths, generation)]
 
 
 def _abandoned(paths: Paths, generation: str) -> None:
     """What a refresh that was killed left under names of its own. The lock is ours: nobody is still at it."""
-    for folder in (paths.trees, f"{paths.trees}/{generation}"):
-        for name in _names(folder):
-            if name.startswith("."):
-                tree.discard(f"{folder}/{name}")
+    generations = _folders(paths.trees)
+    for name in filter(_STAGED_GENERATION.fullmatch, generations):
+        tree.discard(f"{paths.trees}/{name}")
+    if generation in generations:
+        for name in filter(_STAGED_VARIANT.fullmatch, _folders(f"{paths.trees}/{generation}")):
+            tree.discard(f"{paths.trees}/{generation}/{name}")
     for folder, start in ((paths.plans, "."), (paths.cdi, ".gpudock")):
         for name in _names(folder):
             if name.startswith(start) and name.endswith(".tmp"):
@@ -34,7 +49,8 @@ def _abandoned(paths: Paths, generation: str) -> None:
 
 
 def _generations(paths: Paths, current: str) -> list[str]:
-    old = [name for name in _names(paths.trees) if name != current]
+    planned = {current, *_planned(paths)}
+    old = [name for name in _folders(paths.trees) if _GENERATION.fullmatch(name) and name not in planned]
     mounted = _mounted(old) if old else set()
     unused = [f"{paths.trees}/{name}" for name in old if name not in mounted]
     for path in unused:
@@ -42,9 +58,18 @@ def _generations(paths: Paths, current: str) -> list[str]:
     return unused
 
 
+def _planned(paths: Paths) -> Iterator[str]:
+    """The generations of all plans that are there."""
+    for name in filter(_PLAN.fullmatch, _names(paths.plans)):
+        # A plan that is no plan is refused at container start too, and needs no tree.
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, RefusedError):
+            variants = json.loads(publish.read_capped(f"{paths.plans}/{name}", SIZE_LIMIT))["variants"]
+            yield from [os.path.basename(os.path.dirname(variant["folder"])) for variant in variants.values()]
+
+
 def _plans(paths: Paths, named: Collection[str], *, switched: bool) -> list[str]:
     removed = []
-    for name in _names(paths.plans):
+    for name in filter(_PLAN.fullmatch, _names(paths.plans)):
         path = f"{paths.plans}/{name}"
         if switched:
             os.utime(path)
@@ -61,11 +86,24 @@ def _names(folder: str) -> list[str]:
         return []
 
 
+def _folders(folder: str) -> list[str]:
+    """The names of real folders in a real folder: what a link leads to is not ours to remove."""
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):  # the latter: a link
+        return []
+    try:
+        with os.scandir(fd) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    finally:
+        os.close(fd)
+
+
 def _mounted(generations: list[str]) -> set[str]:
     """Those that some process on this machine has mounted, in whichever mount namespace."""
     found: set[str] = set()
     for root in _mounted_folders():
-        found.update(name for name in generations if f"/{name}/" in root)
+        found.update(set(root.split("/")).intersection(generations))
     return found
 
 

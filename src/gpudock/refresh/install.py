@@ -4,23 +4,25 @@ Sources with __pycache__, compiled by the very Python that will run them, in a f
 `current` leads to it and is switched by a rename. A running hook keeps the folder that it was started from.
 """
 
+import contextlib
 import hashlib
 import os
+import re
 import shutil
-import stat
-from collections.abc import Iterator
+import time
 
 import gpudock
 from gpudock import proc
 from gpudock.errors import HostError
-from gpudock.publish import make_folder, sync_folder, usual_umask
+from gpudock.publish import insecure, kept_by_us, make_folder, sync_folder, sync_tree, usual_umask
 
 PARTS = ("__init__.py", "errors.py", "plan", "start")
 ENTRIES = {"hook.py": "start/entry_hook.py"}
 FLAGS = ("-I", "-S", "-E", "-B", "-X", "utf8")
 PYTHONS = ("/usr/bin/python3", "/bin/python3", "/usr/local/bin/python3", "/run/current-system/sw/bin/python3")
 OLDEST = (3, 9)
-_ANYONE_ELSE_WRITES = 0o022
+OLD = 86400.0  # seconds; whatever was started from a folder that was replaced so long ago has ended
+_MADE_HERE = re.compile(r"\d[^/]*-[0-9a-f]{12}|\..+\.[0-9a-f]{8}\.tmp")
 
 
 def installed(libexec: str, *, run: proc.Runner = proc.run) -> tuple[str, ...]:
@@ -28,10 +30,11 @@ def installed(libexec: str, *, run: proc.Runner = proc.run) -> tuple[str, ...]:
     sources = _sources(os.path.dirname(gpudock.__file__))
     folder = f"{libexec}/{gpudock.__version__}-{_hash(sources)}"
     try:
-        if not os.path.isdir(folder):
+        if not (kept_by_us(folder) and kept_by_us(f"{folder}/hook.py")):
             with usual_umask():
                 _install(folder, sources, run)
         switch(libexec, os.path.basename(folder))
+        tidy(libexec)
     except OSError as error:
         mend = "run it as root (sudo)" if isinstance(error, PermissionError) else ""
         raise HostError(f"Cannot install the start files in {libexec}.", why=str(error), mend=mend) from error
@@ -85,20 +88,52 @@ def _install(folder: str, sources: dict[str, str], run: proc.Runner) -> None:
         compiled = run(proc.Command((python, "-I", "-S", "-m", "compileall", "-q", "-o", "0", staging), env={}))
         if not compiled.ok:
             raise HostError(f"{python} cannot compile the start files.", why=compiled.err.strip()[-300:])
-        sync_folder(staging)
-        os.rename(staging, folder)
+        put(staging, folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def put(staging: str, folder: str) -> None:
+    """Give a folder that is whole its own name. What is there is not ours, or others can change it: it goes."""
+    sync_tree(staging)
+    if os.path.lexists(folder):
+        _remove(folder)
+    os.rename(staging, folder)
+    sync_folder(os.path.dirname(folder))
 
 
 def switch(libexec: str, name: str) -> None:
     """Let `current` lead to the folder `name` beside it."""
     current = f"{libexec}/current"
-    if os.path.islink(current) and os.readlink(current) == name:
+    before = os.readlink(current) if os.path.islink(current) else name
+    if os.path.islink(current) and before == name:
         return
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(f"{libexec}/{before}")  # from now on it is old
     temporary = f"{libexec}/.current.{os.urandom(4).hex()}.tmp"
     os.symlink(name, temporary)
     os.rename(temporary, current)
+    sync_folder(libexec)
+
+
+def tidy(folder: str) -> None:
+    """Remove what `current` no longer leads to since a day, and what an installation that was killed left."""
+    current = os.readlink(f"{folder}/current")
+    for name in os.listdir(folder):
+        path = f"{folder}/{name}"
+        with contextlib.suppress(OSError):  # a read-only file system, or another gpudock at the same: it may stay
+            if name != current and _MADE_HERE.fullmatch(name) and time.time() - os.lstat(path).st_mtime > OLD:
+                _remove(path)
+
+
+def _remove(path: str) -> None:
+    """Renamed first, so that no half of it looks whole."""
+    doomed = f"{os.path.dirname(path)}/.{os.path.basename(path).lstrip('.')}.{os.urandom(4).hex()}.tmp"
+    os.rename(path, doomed)
+    if os.path.isdir(doomed) and not os.path.islink(doomed):
+        shutil.rmtree(doomed, ignore_errors=True)
+    else:
+        os.unlink(doomed)
 
 
 def system_python(run: proc.Runner) -> str:
@@ -107,7 +142,7 @@ def system_python(run: proc.Runner) -> str:
     for candidate in PYTHONS:
         if not os.path.exists(candidate):
             continue
-        problem = _problem(candidate) or _version_problem(candidate, run)
+        problem = insecure(candidate) or _version_problem(candidate, run)
         if problem is None:
             return candidate
         rejected.append(f"{candidate}: {problem}")
@@ -116,37 +151,6 @@ def system_python(run: proc.Runner) -> str:
         why="; ".join(rejected) or "none in " + ", ".join(PYTHONS),
         mend="install the distribution's python3 (3.9 or newer)",
     )
-
-
-def _problem(path: str) -> str | None:
-    """Why somebody else could put another program in this one's place; None when nobody can."""
-    trusted = {0, os.geteuid()}
-    for here in _way(path):
-        info = os.lstat(here)
-        own_entries_only = stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX
-        open_to_others = info.st_mode & _ANYONE_ELSE_WRITES and not own_entries_only and not stat.S_ISLNK(info.st_mode)
-        if info.st_uid not in trusted or open_to_others:
-            return f"{here} can be changed by others than root"
-    return None
-
-
-def _way(path: str) -> Iterator[str]:
-    """Each folder and link that leads to a file, and the file itself."""
-    todo, done = path.split("/")[::-1], "/"
-    yield done
-    while todo:
-        part = todo.pop()
-        if part == "..":
-            done = os.path.dirname(done)
-        elif part not in {"", "."}:
-            here = os.path.join(done, part)
-            yield here
-            if os.path.islink(here):
-                target = os.readlink(here)
-                todo += target.split("/")[::-1]
-                done = "/" if target.startswith("/") else done
-            else:
-                done = here
 
 
 def _version_problem(python: str, run: proc.Runner) -> str | None:

@@ -68,6 +68,7 @@ def _reflink(source: str, target: str) -> None:
     with _regular(source) as old, open(target, "xb") as new:
         fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
         _finish(old.fileno(), new.fileno())
+        os.fsync(new.fileno())
 
 
 def _copy(source: str, target: str) -> None:

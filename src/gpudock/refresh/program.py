@@ -13,8 +13,8 @@ import sys
 import gpudock
 from gpudock import proc
 from gpudock.errors import HostError
-from gpudock.publish import make_folder, usual_umask
-from gpudock.refresh.install import switch, system_python
+from gpudock.publish import kept_by_us, make_folder, usual_umask
+from gpudock.refresh.install import put, switch, system_python, tidy
 
 FOLDER = "/opt/gpudock"
 LINK = "/usr/local/sbin/gpudock"  # on the path that sudo uses
@@ -37,10 +37,11 @@ def installed(folder: str = FOLDER, *, run: proc.Runner = proc.run) -> str:
     files = _files()
     made = f"{folder}/{gpudock.__version__}-{_hash(files)}"
     try:
-        if not os.path.isdir(made):
+        if not (kept_by_us(made) and kept_by_us(f"{made}/bin/gpudock")):
             with usual_umask():
                 _install(made, python, files)
         switch(folder, os.path.basename(made))
+        tidy(folder)
     except OSError as error:
         mend = "run it as root (sudo)" if isinstance(error, PermissionError) else ""
         raise HostError(f"Cannot install gpudock in {folder}.", why=str(error), mend=mend) from error
@@ -107,6 +108,6 @@ def _install(made: str, python: str, files: dict[str, str]) -> None:
         with open(f"{staging}/bin/gpudock", "x", encoding="utf-8") as file:
             file.write(ENTRY.format(python=python, lib=made + "/lib"))
         os.chmod(f"{staging}/bin/gpudock", 0o755)  # noqa: S103  an executable
-        os.rename(staging, made)
+        put(staging, made)
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -9,11 +9,12 @@ import json
 import os
 import re
 import shutil
+from typing import IO
 
 from gpudock.errors import HostError
 from gpudock.facts.driver import DriverFile
 from gpudock.gpu.layout import Content, TreeFile
-from gpudock.publish import make_folder, sync_folder, usual_umask
+from gpudock.publish import make_folder, sync_folder, sync_tree, usual_umask
 from gpudock.refresh import place
 
 BINDS = ".binds.json"  # in a variant's folder: tree path -> source, of what is bind-mounted
@@ -49,7 +50,8 @@ def _build_variant(generation: str, label: str, content: Content, ways: tuple[pl
         if binds:
             with open(f"{staging}/{BINDS}", "x", encoding="utf-8") as out:
                 json.dump(binds, out)
-        sync_folder(staging)
+                _sync(out)
+        sync_tree(staging, files=False)
         os.rename(staging, f"{generation}/{label}")
         sync_folder(generation)
     except OSError as error:
@@ -98,7 +100,13 @@ def _rewritten(source: DriverFile, target: str) -> bool:
         return False
     with open(target, "xb") as out:
         out.write(changed)
+        _sync(out)
     return True
+
+
+def _sync(file: IO[bytes] | IO[str]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _complete(variant: str) -> None:

@@ -60,14 +60,14 @@ def _prepare(plan_path: str) -> "list[str]":
     _confine()
     root_path = bundle.rootfs_path(reading.upto(0, bundle.STATE_LIMIT))
     plan = plans.read(plan_path)
-    changed = key.difference(plan["key"])
+    root = Rootfs(root_path)
+    changed = key.difference(plan["key"], root.stat)
     if changed:
         raise HostError(
             "The start plan no longer fits this machine.",
             why=changed,
             mend="sudo gpudock refresh, and start the container again",
         )
-    root = Rootfs(root_path)
     return edit.apply(root, _variant(plan, root), library_links=plan["library_links"])
 
 

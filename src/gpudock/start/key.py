@@ -6,7 +6,9 @@ from gpudock.start import reading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
+    from typing import Callable, Optional
+
+    Present = Optional[Callable[[str], object]]
 
     from gpudock.plan.document import FileIdentity, Key
 
@@ -14,17 +16,18 @@ _READ_LIMIT = 1 << 20
 _UNKNOWN = "?"  # the driver writes GPU-????????-... until somebody has opened the GPU
 
 
-def difference(key: "Key") -> "Optional[str]":
+def difference(key: "Key", present: "Present" = None) -> "Optional[str]":
     """The first thing that is no longer as it was, in words; None when the plan still fits.
 
-    Only what the plan speaks of is looked at: a GPU or device class that came later does no harm.
+    Only what the plan speaks of is looked at: a GPU or device class that came later does no harm. `present` tells by
+    its path whether a container has a device node: other GPUs and MIG devices than its own may go without harm to it.
     """
     return (
         _boot(key)
         or _module(key)
         or _majors(key["majors"], read_majors(key["proc"]))
-        or _gpus(key["gpus"], read_gpus(key["proc"]) if key["gpus"] else {})
-        or _mig(key)
+        or _gpus(key, present)
+        or _mig(key, present)
         or _files(key["files"])
     )
 
@@ -46,11 +49,16 @@ def read_majors(proc: str) -> "dict[str, int]":
     return {row[1]: int(row[0]) for row in rows if len(row) == 2 and row[0].isdigit()}
 
 
-def read_gpus(proc: str) -> "dict[str, list[str]]":
-    """PCI bus id ("0000:00:06.0") -> [minor, UUID] of each GPU that the driver runs; "" for what it does not say."""
+def read_gpus(proc: str, wanted: "Optional[set[str]]" = None) -> "dict[str, list[str]]":
+    """PCI bus id ("0000:00:06.0") -> [minor, UUID] of each GPU that the driver runs; "" for what it does not say.
+
+    Only those of the bus ids `wanted`, unless None: one that is ill may take long to answer.
+    """
     folder = f"{proc}/driver/nvidia/gpus"
     found = {}
     for name in _names(folder):
+        if wanted is not None and bus_id(name) not in wanted:
+            continue
         rows = [line.partition(":") for line in _read(f"{folder}/{name}/information").splitlines()]
         fields = {field.strip(): value.strip() for field, _, value in rows}
         found[bus_id(name)] = [fields.get("Device Minor", ""), fields.get("GPU UUID", "")]
@@ -67,6 +75,19 @@ def read_mig_minors(proc: str) -> "dict[str, int]":
     """Minors of the capability nodes: {"gpu0/gi1/access": 12, ...}, whether or not the instance exists."""
     rows = [line.split() for line in _read(f"{proc}/driver/nvidia-caps/mig-minors").splitlines()]
     return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+
+
+def read_mig_minor(proc: str, name: str) -> "Optional[int]":
+    """Of one MIG instance's capability "gpu0/gi1/access"; None when the driver has no file for it or says nothing.
+
+    The table of all that could exist has thousands of lines: reading it takes longer than all the rest here.
+    """
+    gpu, _, rest = name.partition("/")
+    for line in _read(f"{proc}/driver/nvidia/capabilities/{gpu}/mig/{rest}").splitlines():
+        field, _, value = line.partition(":")
+        if field == "DeviceFileMinor" and value.strip().isdigit():
+            return int(value)
+    return None
 
 
 def identity(path: str) -> "Optional[FileIdentity]":
@@ -96,7 +117,13 @@ def _majors(planned: "dict[str, int]", current: "dict[str, int]") -> "Optional[s
     return None
 
 
-def _gpus(planned: "dict[str, list[str]]", current: "dict[str, list[str]]") -> "Optional[str]":
+def _gpus(key: "Key", present: "Present") -> "Optional[str]":
+    planned = {
+        bus: expected
+        for bus, expected in key["gpus"].items()
+        if present is None or present("/dev/nvidia" + expected[0])
+    }
+    current = read_gpus(key["proc"], {bus_id(bus) for bus in planned}) if planned else {}
     for bus, expected in planned.items():
         found = current.get(bus_id(bus))
         if found is None:
@@ -107,15 +134,20 @@ def _gpus(planned: "dict[str, list[str]]", current: "dict[str, list[str]]") -> "
     return None
 
 
-def _mig(key: "Key") -> "Optional[str]":
-    if not key["mig_minors"]:
-        return None
-    current = read_mig_minors(key["proc"])
-    capabilities = f"{key['proc']}/driver/nvidia/capabilities"
-    listed = os.path.isdir(capabilities)
+def _mig(key: "Key", present: "Present") -> "Optional[str]":
+    proc = key["proc"]
+    listed = os.path.isdir(f"{proc}/driver/nvidia/capabilities")
+    table: "Optional[dict[str, int]]" = None
     for name, minor in key["mig_minors"].items():
+        if present is not None and not present(f"/dev/nvidia-caps/nvidia-cap{minor}"):
+            continue
         gpu, _, rest = name.partition("/")
-        if current.get(name) != minor or (listed and rest and not os.path.exists(f"{capabilities}/{gpu}/mig/{rest}")):
+        exists = not (listed and rest) or os.path.exists(f"{proc}/driver/nvidia/capabilities/{gpu}/mig/{rest}")
+        current = read_mig_minor(proc, name) if rest else None
+        if current is None and exists:
+            table = read_mig_minors(proc) if table is None else table
+            current = table.get(name)
+        if not exists or current != minor:
             return f"the MIG instance of {name} is gone or another one"
     return None
 

@@ -1,11 +1,13 @@
 """`gpudock run` and `create`: what reaches the engine when no GPU is asked for, help, and errors."""
 
+import contextlib
+import io
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from gpudock.cli.run import create, run
+from gpudock.cli.run import _no_pull, create, run
 from gpudock.errors import EngineError, GpudockError, UsageError
 
 
@@ -54,6 +56,23 @@ def test_help(words: list[str]) -> None:
     assert "[OPTIONS] IMAGE [COMMAND] [ARG...]" in found.stdout
     for option in ("--gpus", "--engine", "--context", "--host", "--dry-run"):
         assert option in found.stdout
+
+
+@pytest.mark.parametrize("option", ["--snapshot", "--simulated", "--driver-root", "--dev-root"])
+@pytest.mark.usefixtures("path")
+def test_options_of_other_verbs_never_reach_the_engine(option: str) -> None:
+    for command, words in ((run, [f"{option}=x", "--dry-run"]), (create, ["--gpus", "all", option, "x"])):
+        error = CliRunner().invoke(command, [*words, "image"], prog_name=command.name).exception
+        assert isinstance(error, UsageError)
+        assert option in error.what
+    assert ran("--dry-run", "image", option, "x").stdout == f"podman run image {option} x\n"
+
+
+def test_an_image_behind_an_unknown_flag_is_left_to_the_engine() -> None:
+    leave = _no_pull("--nonsense", "tr\x1bue")
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        assert leave(("podman", "pull", "--", "true")) == 0
+    assert said.getvalue().startswith("gpudock: tr\\x1bue is not fetched in advance: --nonsense is not known here")
 
 
 @pytest.mark.usefixtures("path")

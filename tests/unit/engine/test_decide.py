@@ -115,6 +115,13 @@ def test_a_requirement_that_cannot_be_judged_is_said() -> None:
     assert "NVIDIA_REQUIRE_CUDA" in found.notes[0]
 
 
+def test_names_of_an_images_variables_are_quoted() -> None:
+    image = Image({"NVIDIA_REQUIRE_\x1b[2J": "driver>=1"}, {})
+    offer = PlanOffer(plan_with(gpu(0), cuda=""))
+    notes = decide(DOCKER, FACTS, wish("--gpus", "all", "image"), image, offer).notes
+    assert r"'NVIDIA_REQUIRE_\x1b[2J' of the image was not fully checked" in notes[0]
+
+
 def test_an_image_that_is_not_here_is_said() -> None:
     assert "not looked at" in decided("--gpus", "all", "image", image=None).notes[0]
 

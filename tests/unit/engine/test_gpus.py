@@ -62,3 +62,17 @@ def test_who_runs_a_process() -> None:
     assert found.uid == os.getuid()
     assert found.program.startswith(("python", "pytest"))
     assert gpus.owner(2**30) is None
+
+
+def test_a_process_cannot_write_to_the_terminal_by_its_name() -> None:
+    with open("/proc/self/comm", encoding="utf-8") as file:
+        before = file.read().strip()
+    try:
+        with open("/proc/self/comm", "w", encoding="utf-8") as file:
+            file.write("a\nb\x1b[2J")
+        found = gpus.owner(os.getpid())
+    finally:
+        with open("/proc/self/comm", "w", encoding="utf-8") as file:
+            file.write(before)
+    assert found is not None
+    assert found.program == r"'a\nb\x1b[2J'"

@@ -91,3 +91,7 @@ def test_nothing_is_fetched_when_the_user_forbids_it() -> None:
 
     assert ready(DOCKER, arguments("--pull never image"), ABSENT, ask=lambda _: THERE, pull=pull) is None
     assert ready(DOCKER, arguments("image"), THERE, ask=lambda _: ABSENT, pull=pull) is not None
+
+
+def test_an_image_that_was_left_to_the_engine_is_not_known() -> None:
+    assert ready(DOCKER, arguments("image"), ABSENT, ask=lambda _: ABSENT, pull=lambda _: 0) is None

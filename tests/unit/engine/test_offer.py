@@ -55,6 +55,11 @@ def test_what_is_known_of_the_chosen() -> None:
     assert not chosen.everything
 
 
+def test_requirements_cannot_be_judged_without_the_version_of_cuda() -> None:
+    silent = PlanOffer(plan_with(gpu(0), cuda=""))
+    assert not silent.choose(parse_gpus("all"), DEFAULT, named=True).known
+
+
 def test_capabilities_that_were_not_prepared() -> None:
     with pytest.raises(MissingVariantError) as caught:
         devices(TWO, "all", ("compute", "video"))

@@ -41,6 +41,12 @@ def test_utility_alone_brings_no_cuda() -> None:
     assert not classify.selected(file("library", "libnvidia-of-tomorrow.so.999.1"), ("utility",))
 
 
+def test_a_program_that_the_table_does_not_know() -> None:
+    """A snapshot from elsewhere may hold one."""
+    assert not classify.selected(file("binary", "nvidia-of-tomorrow"), ("utility",))
+    assert classify.selected(file("binary", "nvidia-of-tomorrow"), ("compute",))
+
+
 def test_every_known_name_is_one_that_discovery_finds() -> None:
     for stem in classify.LIBRARIES:
         assert driver_names.LIBRARY.match(f"{stem}.so.550.163.01"), stem

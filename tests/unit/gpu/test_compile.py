@@ -166,6 +166,16 @@ def test_the_key_is_what_container_start_can_check(driver: DriverFiles) -> None:
     }
 
 
+def test_the_key_holds_only_the_numbers_that_containers_with_gpus_depend_on(driver: DriverFiles) -> None:
+    """gdrdrv loaded again with another number must not stop every GPU container."""
+    machine = snapshot(driver, nodes=TestExtras.EVERYTHING)
+    majors = {"nvidia": 195, "nvidia-modeset": 195, "nvidia-uvm": 510, "nvidia-caps": 237, "gdrdrv": 501}
+    kernel = msgspec.structs.replace(machine.kernel_driver, majors=majors)
+    assert plan_of(changed(machine, kernel_driver=kernel))["key"]["majors"] == {"nvidia": 195, "nvidia-uvm": 510}
+    divided = plan_of(snapshot(driver, mig={0: 1}))["key"]["majors"]
+    assert divided == {"nvidia": 195, "nvidia-uvm": 510, "nvidia-caps": 237}
+
+
 def test_windows_subsystem_for_linux(driver: DriverFiles) -> None:
     store = "/usr/lib/wsl/drivers/nv_1"
     made = plan_of(snapshot(msgspec.structs.replace(driver, store=store, version=Missing("no name")), wsl=True))
@@ -227,6 +237,32 @@ class TestExtras:
         assert found["mig-config"]["all"] == ["/dev/nvidia-caps/nvidia-cap1"]
         assert found["mig-monitor"]["all"] == ["/dev/nvidia-caps/nvidia-cap2"]
 
+    def test_nodes_of_a_former_number_are_left_out(self, driver: DriverFiles) -> None:
+        """/dev/gdrdrv 501:0 leads to nvidia-uvm when that has got 501 since."""
+        channels = ("channel0", "channelX", "channel")
+        machine = snapshot(
+            driver,
+            nodes=(
+                node("/dev/gdrdrv", 501, 0),
+                node("/dev/nvidia-nvswitchctl", 239, 255),
+                node("/dev/nvidia-caps/nvidia-cap1", 236, 1),
+                node("/dev/nvidia7", 194, 7),
+                node("/dev/nvidia-fs0", 510, 0),  # no such driver is loaded, and nvidia-uvm has its number
+                *(node(f"/dev/nvidia-caps-imex-channels/{name}", 238, 0) for name in channels),
+            ),
+        )
+        kernel = msgspec.structs.replace(
+            machine.kernel_driver,
+            majors={**machine.kernel_driver.majors, "gdrdrv": 502, "nvidia-nvswitch": 239},
+            capabilities=(Capability(name="config", minor=1),),
+        )
+        found = plan_of(changed(machine, kernel_driver=kernel))["extras"]
+        assert set(found) == {"nvswitch", "imex", "management"}
+        assert list(found["imex"]["nodes"]) == ["0", "all"]
+        managed = paths(found["management"]["nodes"]["all"])
+        assert "/dev/nvidia0" in managed
+        assert not {"/dev/nvidia7", "/dev/nvidia-caps/nvidia-cap1"} & set(managed)
+
     def test_management_is_every_node_of_the_driver_itself(self, driver: DriverFiles) -> None:
         managed = self.extras(driver, *self.EVERYTHING)["management"]["all"]
         assert {"/dev/nvidia0", "/dev/nvidia1", "/dev/nvidiactl", "/dev/nvidia-modeset", "/dev/nvidia-uvm"} <= set(
@@ -284,6 +320,22 @@ class TestProblems:
         error = self.problem(machine)
         assert "no usable NVIDIA GPU" in error.what
         assert reason is None or reason in error.why
+
+    @pytest.mark.parametrize("path", ["/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidiactl", "/dev/nvidia1"])
+    def test_a_node_of_a_former_number(self, driver: DriverFiles, path: str) -> None:
+        machine = snapshot(driver)
+        nodes = tuple(
+            msgspec.structs.replace(each, major=each.major - 1) if each.path == path else each for each in machine.nodes
+        )
+        error = self.problem(changed(machine, nodes=nodes))
+        assert error.what.startswith(f"{path} was made for another device number ")
+        assert "sudo nvidia-modprobe -c 0 -u" in error.mend
+
+    @pytest.mark.parametrize("majors", [{"nvidia-frontend": 195, "nvidia-uvm": 510}, {}])
+    def test_older_names_and_no_answer_are_no_problem(self, driver: DriverFiles, majors: dict[str, int]) -> None:
+        machine = snapshot(driver)
+        kernel = msgspec.structs.replace(machine.kernel_driver, majors=majors)
+        assert plan_of(changed(machine, kernel_driver=kernel))["key"]["majors"] == majors
 
     def test_no_device_node(self, driver: DriverFiles) -> None:
         machine = snapshot(driver)

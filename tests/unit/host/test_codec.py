@@ -121,6 +121,8 @@ HOSTILE: list[tuple[list[str | int], Any, str]] = [
     (["gpus", 0, "instances", 1, "gi"], 7, "GPU 0 has one MIG instance twice"),
     (["gpus", 0, "instances", 0, "uuid"], "MIG-a/1/2/3", "MigInstance.uuid cannot be"),
     (["driver", "files", 0, "host"], "/etc/shadow", "is not below its root"),
+    (["nodes", 0, "path"], "/dev/nvidia-caps-imex-channels/channelX", "channelX has no number"),
+    (["driver", "files", 0, "role"], "socket", "DriverFile.role cannot be"),
     (["driver", "files", 0, "name"], "a/../../b", "DriverFile.name cannot be"),
     (["driver", "files", 0, "links", 0], "../x", "DriverFile.links cannot be"),
     (["driver", "files", 0, "elf", "soname"], "/etc/ld.so.preload", "Elf.soname cannot be"),

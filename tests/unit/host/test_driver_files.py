@@ -294,14 +294,40 @@ class TestSockets:
         os.chown(f"{root.folder}/tmp/nvidia-mps", 12345, 12345)
         assert root.files().sockets == ()
 
-    @pytest.mark.parametrize(("named", "expected"), [("/run/mps", ["/run/mps"]), ("run/mps", []), ("", [])])
+    @pytest.mark.parametrize(
+        ("named", "expected"),
+        [
+            ("/run/mps", "/run/mps"),
+            ("//run/x/../mps/", "/run/mps"),
+            ("/dev/shm/mps", "/dev/shm/mps"),
+            ("run/mps", None),
+            ("/run/without", None),  # every container could write there
+            ("/run/link", None),
+            ("/run/link/", None),
+            ("/run/led/x", None),
+            ("/", None),
+            ("/etc", None),
+            ("/etc/mps", None),
+            ("/usr/local", None),
+            ("/dev", None),
+            ("/run", None),
+            ("/nowhere", None),
+        ],
+    )
     def test_the_mps_folder_that_the_environment_names(
-        self, root: DriverRoot, monkeypatch: pytest.MonkeyPatch, named: str, expected: list[str]
+        self, root: DriverRoot, monkeypatch: pytest.MonkeyPatch, named: str, expected: str | None
     ) -> None:
+        """Containers get it writable: it has to be one of MPS, and none of the system's folders."""
         driver(root)
-        os.makedirs(root.place("/run/mps/x"))
+        for folder in ("/run/mps", "/run/x", "/dev/shm/mps", "", "/etc", "/etc/mps", "/usr/local", "/dev", "/run"):
+            os.mkfifo(root.place(f"{folder}/control"))
+        root.file("/run/without/control", "no pipe")
+        root.link("/run/link", "mps")
+        os.makedirs(root.place("/usr/local/x/y"))
+        os.mkfifo(root.place("/usr/local/x/control"))
+        root.link("/run/led", "/usr/local")
         monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", named)
-        assert [item.path for item in root.files().sockets] == expected
+        assert [item.path for item in root.files().sockets] == ([expected] if expected else [])
 
 
 def test_the_volume_of_a_real_h200_host(root: DriverRoot) -> None:

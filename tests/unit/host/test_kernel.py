@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gpudock.facts.base import Missing
-from gpudock.facts.gpu import Capability
+from gpudock.facts.gpu import Capability, Gpu
 from gpudock.facts.system import Module
 from gpudock.host import kernel
 from gpudock.host.root import Root
@@ -94,6 +94,22 @@ def test_gpus_without_an_identity_are_left_out(tmp_path: Path) -> None:
         },
     )
     assert [(gpu.index, gpu.minor, gpu.bus_id) for gpu in kernel.gpus(proc)] == [(0, 2, "0000:0a:00.0")]
+
+
+@pytest.mark.parametrize(
+    ("told", "folder", "expected"),
+    [
+        (Missing("GetMigMode: unknown error"), "gi1", True),
+        (Missing("GetMigMode: unknown error"), "config", Missing("GetMigMode: unknown error")),
+        (False, "gi1", False),
+    ],
+)
+def test_a_gpu_with_instances_is_divided_when_nvml_cannot_tell(
+    tmp_path: Path, told: bool | Missing, folder: str, expected: bool | Missing
+) -> None:
+    proc = fill(tmp_path, {f"/driver/nvidia/capabilities/gpu2/mig/{folder}/access": ""})
+    gpu = Gpu(index=0, uuid="GPU-0", bus_id="0000:0a:00.0", minor=2, name="NVIDIA H200", mig=told)
+    assert kernel.known_as_divided(proc, gpu).mig == expected
 
 
 def test_the_module_list_leaves_out_what_does_not_matter(tmp_path: Path) -> None:

@@ -64,6 +64,15 @@ def test_when_nvml_hangs_the_kernel_still_tells(machine: Path) -> None:
     assert isinstance(gpu.memory, Missing)
 
 
+@pytest.mark.parametrize("nvml", ["silent", "cannot tell"])
+def test_a_divided_gpu_is_known_without_nvml(machine: Path, nvml: str) -> None:
+    """It must not be offered whole."""
+    fill(machine, {"/proc/driver/nvidia/capabilities/gpu0/mig/gi1/access": ""})
+    text = h200.text("host-nvml.json").replace('"mig":false', '"mig":{"is":"missing","reason":"unknown error"}')
+    (gpu,) = take(machine, Result(124, "", "stopped") if nvml == "silent" else text).gpus
+    assert (gpu.mig, gpu.name, gpu.drm) == (True, "NVIDIA H200", ("renderD128",))
+
+
 def test_rights_of_the_instances_that_exist(machine: Path) -> None:
     instance = '{"index":0,"gi":1,"ci":0,"uuid":"MIG-1cc352ac-c7ba-d67c-df19-77e0366c92fa","profile":"1g.18gb"}'
     text = h200.text("host-nvml.json").replace('"mig":false,"instances":[]', f'"mig":true,"instances":[{instance}]')

@@ -2,10 +2,13 @@
 
 import os
 import stat
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from gpudock import publish
 from gpudock.errors import HostError, RefusedError
 from gpudock.proc import Result
 from gpudock.refresh.adopt import UNITS, adopt, undo
@@ -103,3 +106,39 @@ def test_a_broken_record_is_named(paths: Paths, text: str) -> None:
     Path(f"{paths.state}/adopted/record.json").write_text(text)
     with pytest.raises(HostError, match=r"record\.json"):
         undo(paths, systemctl())
+
+
+def test_two_of_one_name_are_never_mixed_up(tmp_path: Path, paths: Paths) -> None:
+    """The toolkit's unit wrote both again, one after the other: each goes back to its own place."""
+    etc, run = theirs(tmp_path, "etc/nvidia.yaml", "run/nvidia.yaml")
+    for path in (etc, run, etc, run):
+        text = f"of {path}"
+        Path(path).write_text(text)
+        adopt([path], paths, systemctl())
+    assert sorted(os.listdir(f"{paths.state}/adopted")) == ["0-nvidia.yaml", "1-nvidia.yaml", "record.json"]
+    undo(paths, systemctl(()))
+    assert [Path(path).read_text() for path in (etc, run)] == [f"of {etc}", f"of {run}"]
+
+
+@pytest.mark.parametrize(
+    "action", [lambda paths: adopt([], paths, systemctl()), lambda paths: undo(paths, systemctl())]
+)
+def test_a_refresh_at_the_same_time_is_waited_for(paths: Paths, action: Callable[[Paths], object]) -> None:
+    adopt([], paths, systemctl())
+    worker = threading.Thread(target=action, args=(paths,))
+    with publish.lock(paths.lock):
+        worker.start()
+        worker.join(0.05)
+        assert worker.is_alive()
+    worker.join(10)
+    assert not worker.is_alive()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root must not trust others")
+def test_nothing_moves_into_a_folder_that_others_can_change(tmp_path: Path, paths: Paths) -> None:
+    (spec,) = theirs(tmp_path, "nvidia.yaml")
+    os.mkdir(paths.state, 0o700)
+    os.chmod(paths.state, 0o777)
+    with pytest.raises(RefusedError, match="state"):
+        adopt([spec], paths, systemctl())
+    assert os.path.exists(spec)

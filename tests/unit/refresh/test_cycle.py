@@ -12,7 +12,7 @@ import pytest
 
 from gpudock.cdi import store
 from gpudock.cdi.validate import problems
-from gpudock.errors import HostError
+from gpudock.errors import HostError, RefusedError
 from gpudock.facts.base import Missing
 from gpudock.facts.engine import CdiSpecFile, Engine
 from gpudock.facts.snapshot import Roots, Snapshot
@@ -87,8 +87,15 @@ def test_a_changed_driver_is_another_plan_tree_and_specification(host: Host) -> 
     assert second.changed
     old, new = (outcome.plan["variants"]["all"]["folder"] for outcome in (first, second))
     assert old != new
-    assert not os.path.exists(old)  # nobody has it mounted
-    assert len(os.listdir(host.paths.plans)) == 2  # but a container may be starting with the old plan
+    plans = {Path(host.paths.plans, name) for name in os.listdir(host.paths.plans)}
+    (gone,) = {path for path in plans if reader.check(json.loads(path.read_text())) == first.plan}
+    assert len(plans) == 2
+    assert os.path.exists(old)  # a container may be starting with the old plan
+    refresh(host)
+    assert os.path.exists(old)
+    os.utime(gone, (0, 0))  # long ago
+    refresh(host)
+    assert not os.path.exists(old)
 
 
 def test_a_plan_that_another_specification_names_stays(host: Host) -> None:
@@ -294,6 +301,16 @@ class TestWaiters:
         refresh(host)
         end(host.paths.spec)
         assert cycle._done_meanwhile(host.paths, LINK, 0) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root must not trust others")
+def test_nothing_is_written_where_others_can_change_it(host: Host) -> None:
+    os.mkdir(host.paths.state)
+    os.chown(host.paths.state, 12345, -1)
+    with pytest.raises(RefusedError, match=host.paths.state):
+        refresh(host)
+    assert os.listdir(host.paths.state) == []
+    assert not any(os.path.exists(path) for path in (host.paths.run, host.paths.cdi))
 
 
 @pytest.mark.parametrize(

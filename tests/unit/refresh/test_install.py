@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -96,30 +97,59 @@ def test_a_python_that_is_too_old_or_none_is_refused(version: str) -> None:
     assert "3.9" in caught.value.mend
 
 
-class TestWhoCanChangeIt:
-    @pytest.fixture
-    def python(self, tmp_path: Path) -> Path:
-        for folder in ("real", "links"):
-            (tmp_path / folder).mkdir(0o755)
-        (tmp_path / "real/python").touch(0o755)
-        (tmp_path / "links/python").symlink_to("../real/python")
-        return tmp_path / "links/python"
+def test_an_installed_folder_that_others_can_change_is_replaced(tmp_path: Path) -> None:
+    install.installed(str(tmp_path), run=runner())
+    hook = tmp_path / "current/hook.py"
+    good = hook.read_bytes()
+    for bad in (hook, hook.parent.resolve()):
+        hook.write_text("evil")
+        bad.chmod(0o777)
+        install.installed(str(tmp_path), run=runner())
+        assert hook.read_bytes() == good
+        assert (stat.S_IMODE(hook.stat().st_mode), stat.S_IMODE(hook.parent.stat().st_mode)) == (0o644, 0o755)
+    assert len(os.listdir(tmp_path)) == 2
 
-    def test_nobody(self, python: Path) -> None:
-        assert install._problem(str(python)) is None
 
-    @pytest.mark.parametrize("path", ["real/python", "real", "links"])
-    @pytest.mark.parametrize("mode", [0o775, 0o757])
-    def test_who_may_write_the_file_its_folder_or_the_links_folder(self, python: Path, path: str, mode: int) -> None:
-        (python.parent.parent / path).chmod(mode)
-        assert path in (install._problem(str(python)) or "")
+def test_a_link_in_the_installed_folders_place_is_replaced(tmp_path: Path) -> None:
+    install.installed(str(tmp_path / "libexec"), run=runner())
+    folder = (tmp_path / "libexec/current").resolve()
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    install.installed(str(tmp_path / "libexec"), run=runner())
+    assert not folder.is_symlink()
+    assert (tmp_path / "elsewhere/hook.py").exists()
 
-    def test_a_sticky_folder_keeps_its_entries(self, python: Path) -> None:
-        python.parent.chmod(0o1777)
-        assert install._problem(str(python)) is None
 
-    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-    @pytest.mark.parametrize("path", ["real/python", "real", "links", "links/python"])
-    def test_who_owns_one_of_them(self, python: Path, path: str) -> None:
-        os.chown(python.parent.parent / path, 12345, -1, follow_symlinks=False)
-        assert path in (install._problem(str(python)) or "")
+def test_what_was_replaced_long_ago_and_what_a_kill_left_go(tmp_path: Path) -> None:
+    install.installed(str(tmp_path), run=runner())
+    now = os.readlink(tmp_path / "current")
+    old, staging, link, theirs = "0.1-0123456789ab", ".0.1-0123456789ab.0123abcd.tmp", ".current.0123abcd.tmp", "mine"
+    for name in (old, staging, theirs):
+        (tmp_path / name / "gpudock").mkdir(parents=True)
+    (tmp_path / link).symlink_to("nowhere")
+    install.installed(str(tmp_path), run=runner())
+    assert sorted(os.listdir(tmp_path)) == sorted([old, staging, link, theirs, "current", now])
+    long_ago = time.time() - install.OLD - 60
+    for name in (old, staging, link, theirs, now):
+        os.utime(tmp_path / name, (long_ago, long_ago), follow_symlinks=False)
+    install.installed(str(tmp_path), run=runner())
+    assert sorted(os.listdir(tmp_path)) == sorted([theirs, "current", now])
+
+
+def test_what_was_current_until_now_is_not_yet_old(tmp_path: Path) -> None:
+    """A hook that was started a moment ago still reads its files."""
+    old = tmp_path / "0.1-0123456789ab"
+    old.mkdir()
+    os.utime(old, (0, 0))
+    (tmp_path / "current").symlink_to(old.name)
+    install.installed(str(tmp_path), run=runner())
+    assert old.exists()
+
+
+def test_all_of_it_is_on_disk_before_it_has_its_name(tmp_path: Path, synced: list[str]) -> None:
+    install.installed(str(tmp_path), run=runner())
+    made = (tmp_path / "current").resolve()
+    (staging,) = {path.split("/")[len(tmp_path.parts)] for path in synced if path.endswith("/hook.py")}
+    below = {path.removeprefix(f"{tmp_path}/{staging}") for path in synced if path.startswith(f"{tmp_path}/.")}
+    assert below == {str(path).removeprefix(str(made)) for path in (made, *made.rglob("*"))}
+    assert synced[-1] == str(tmp_path)

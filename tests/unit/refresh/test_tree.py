@@ -1,6 +1,7 @@
 """The driver tree on disk. Mounts, full disks and kills: tests/real."""
 
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -170,3 +171,17 @@ def test_removal(root: DriverRoot, tmp_path: Path) -> None:
     tree.remove(str(generation))
     assert os.listdir(tmp_path / "trees") == []
     assert Path(f"{root.folder}{LIB}/libcuda.so.{VERSION}").exists()
+
+
+@pytest.mark.parametrize("way", ["link", "copy"])
+def test_all_of_it_is_on_disk_before_it_has_its_name(
+    root: DriverRoot, tmp_path: Path, synced: list[str], way: Way
+) -> None:
+    """Hard links are the host's own files: only the folders that name them are new."""
+    generation = build(root, tmp_path / "trees", (way,))
+    names = {re.sub(r"/\.(.+)\.[0-9a-f]{8}\.tmp", r"/\1", path) for path in synced}
+    made = [path for path in generation.rglob("*") if not path.is_symlink()]
+    folders = {str(path) for path in made if path.is_dir()}
+    own = {str(path) for path in made if path.is_file() and path.stat().st_nlink == 1}
+    assert own
+    assert folders | own <= names

@@ -168,6 +168,71 @@ def test_a_destroyed_mig_instance(machine: Path) -> None:
     assert key.difference(planned(machine)) == "the MIG instance of gpu0/gi1/access is gone or another one"
 
 
+class TestOneContainer:
+    """What it has no node of may go: other containers on the machine are not its business."""
+
+    NODES = ("/dev/nvidia0", "/dev/nvidia-caps/nvidia-cap12", "/dev/nvidia-caps/nvidia-cap13")
+
+    def test_another_gpu_is_gone(self, machine: Path) -> None:
+        plan = planned(machine, gpus={"0000:00:06.0": ["0", UUID], "0000:00:09.0": ["1", OTHER]})
+        assert key.difference(plan) == "the GPU at 0000:00:09.0 is gone"
+        assert key.difference(plan, self.NODES.__contains__) is None
+        assert key.difference(plan, ("/dev/nvidia1",).__contains__) == "the GPU at 0000:00:09.0 is gone"
+
+    def test_its_own_gpu_is_another_one_now(self, machine: Path) -> None:
+        plan = planned(machine, gpus={"0000:00:06.0": ["0", OTHER]})
+        assert "UUID" in (key.difference(plan, self.NODES.__contains__) or "")
+        assert key.difference(plan, ("/dev/nvidia1",).__contains__) is None
+
+    def test_another_mig_device_is_gone(self, machine: Path) -> None:
+        minors = {"gpu0/gi1/access": 12, "gpu0/gi1/ci0/access": 13, "gpu0/gi2/access": 21, "gpu0/gi2/ci0/access": 22}
+        plan = planned(machine, mig_minors=minors)
+        assert key.difference(plan) == "the MIG instance of gpu0/gi2/access is gone or another one"
+        assert key.difference(plan, self.NODES.__contains__) is None
+        own = ("/dev/nvidia0", "/dev/nvidia-caps/nvidia-cap22")
+        assert (
+            key.difference(plan, own.__contains__) == "the MIG instance of gpu0/gi2/ci0/access is gone or another one"
+        )
+
+    def test_what_all_share_is_looked_at_all_the_same(self, machine: Path) -> None:
+        plan = planned(machine, majors={"nvidia-uvm": 510})
+        assert "device number of nvidia-uvm" in (key.difference(plan, ().__contains__) or "")
+
+    def test_a_gpu_that_is_not_its_own_is_not_even_asked(self, machine: Path) -> None:
+        """One that is ill may take seconds to answer."""
+        ill = machine / "proc/driver/nvidia/gpus/0000:00:07.0"
+        ill.mkdir()
+        (ill / "information").write_text(INFORMATION.format(uuid=OTHER, minor=1))
+        assert set(key.read_gpus(str(machine / "proc"), {"0000:00:06.0"})) == {"0000:00:06.0"}
+        assert set(key.read_gpus(str(machine / "proc"))) == {"0000:00:06.0", "0000:00:07.0"}
+
+
+class TestMigMinors:
+    def own(self, machine: Path, *, text: str) -> str:
+        for part in ("access", "ci0/access"):
+            (machine / "proc/driver/nvidia/capabilities/gpu0/mig/gi1" / part).write_text(text)
+        return str(machine / "proc")
+
+    def test_the_instances_own_files_are_asked_and_not_the_long_table(self, machine: Path) -> None:
+        (machine / "proc/driver/nvidia-caps/mig-minors").unlink()
+        proc = self.own(machine, text="DeviceFileMinor: 12\nDeviceFileMode: 292\nDeviceFileModify: 1\n")
+        assert key.read_mig_minor(proc, "gpu0/gi1/access") == 12
+        assert key.difference(planned(machine, mig_minors={"gpu0/gi1/access": 12, "gpu0/gi1/ci0/access": 12})) is None
+        changed = key.difference(planned(machine, mig_minors={"gpu0/gi1/access": 21}))
+        assert changed == "the MIG instance of gpu0/gi1/access is gone or another one"
+
+    @pytest.mark.parametrize("text", ["", "DeviceFileMinor: \n", "DeviceFileMinor: -1\n", "Minor 12\n"])
+    def test_the_table_when_they_say_nothing(self, machine: Path, text: str) -> None:
+        proc = self.own(machine, text=text)
+        assert key.read_mig_minor(proc, "gpu0/gi1/access") is None
+        assert key.difference(planned(machine)) is None
+        assert key.difference(planned(machine, mig_minors={"gpu0/gi1/access": 13})) is not None
+
+    def test_the_table_when_the_driver_has_no_such_files(self, machine: Path) -> None:
+        shutil.rmtree(machine / "proc/driver/nvidia/capabilities")
+        assert key.difference(planned(machine)) is None
+
+
 def test_a_library_put_in_place_of_another(machine: Path) -> None:
     plan = planned(machine)
     library = machine / "libcuda.so.580.159.04"

@@ -1,0 +1,69 @@
+"""The whole program in root's hands. That it runs: tests/real."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gpudock.errors import HostError
+from gpudock.refresh import install, program
+from unit.recorded import Recorder
+
+PYTHON = next(path for path in install.PYTHONS if os.path.exists(path))
+
+
+def runner(tag: str | None = sys.implementation.cache_tag) -> Recorder:
+    ask = (os.path.basename(PYTHON), "-I", "-S", "-c")
+    return Recorder(
+        {
+            (*ask, "import sys; print(sys.implementation.cache_tag)"): f"{tag}\n",
+            (*ask, "import sys; print(*sys.version_info[:2])"): "3 11\n",
+        }
+    )
+
+
+def test_it_is_whole_on_disk_and_behind_one_path(tmp_path: Path, synced: list[str]) -> None:
+    path = program.installed(str(tmp_path), run=runner())
+    assert path == f"{tmp_path}/current/bin/gpudock"
+    made = (tmp_path / "current").resolve()
+    assert Path(path).read_text().startswith(f"#!{PYTHON} -I\n")
+    assert {"gpudock", "click", "msgspec", "yaml"} <= set(os.listdir(made / "lib"))
+    staging = next(name for name in synced if name.endswith("/bin/gpudock")).removesuffix("/bin/gpudock")
+    below = {name.removeprefix(staging) for name in synced if name.startswith(staging)}
+    assert below == {str(name).removeprefix(str(made)) for name in (made, *made.rglob("*"))}
+
+
+def test_it_is_made_once_unless_others_can_change_it(tmp_path: Path) -> None:
+    path = Path(program.installed(str(tmp_path), run=runner()))
+    made = path.parent.parent.resolve()
+    before = made.stat().st_ino
+    program.installed(str(tmp_path), run=runner())
+    assert made.stat().st_ino == before
+    good = path.read_text()
+    for bad in (path, made):
+        path.write_text("evil")
+        bad.chmod(0o777)
+        program.installed(str(tmp_path), run=runner())
+        assert path.read_text() == good
+    assert sorted(os.listdir(tmp_path)) == sorted([made.name, "current"])
+
+
+def test_versions_that_were_replaced_long_ago_go(tmp_path: Path) -> None:
+    old = tmp_path / "0.0.1-0123456789ab"
+    (old / "lib").mkdir(parents=True)
+    (tmp_path / "current").symlink_to(old.name)
+    os.utime(old, (0, 0))
+    program.installed(str(tmp_path), run=runner())
+    assert old.exists()  # it was in use until now
+    long_ago = time.time() - install.OLD - 60
+    os.utime(old, (long_ago, long_ago))
+    program.installed(str(tmp_path), run=runner())
+    assert not old.exists()
+
+
+def test_another_python_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="cpython-27"):
+        program.installed(str(tmp_path), run=runner("cpython-27"))
+    assert os.listdir(tmp_path) == []
