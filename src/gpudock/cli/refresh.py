@@ -1,11 +1,11 @@
 """`gpudock refresh`: driver tree, plan and CDI specification for the machine as it is now."""
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from gpudock.cli.options import HostOptions, host_options
+from gpudock.cli.terminal import say, show
 
 if TYPE_CHECKING:
     from gpudock.refresh.cycle import Outcome, Preview, Settings
@@ -63,7 +63,7 @@ def refresh(
         else:
             lines, code = _refreshed(before.host, where, settings, actions)
     if not quiet:
-        print("\n".join(lines))
+        show("\n".join(lines))
     return code
 
 
@@ -107,12 +107,12 @@ def _refreshed(
         done = adopt.adopt([spec.path for spec in others], where, proc.run)
     outcome = cycle.refresh(source.for_refresh, lambda: install.installed(where.libexec), where, settings)
     for warning in outcome.warnings:
-        print(f"gpudock: {warning}", file=sys.stderr)
+        say(warning)
     done += _outcome_lines(outcome)
     code = 0 if outcome.complete else HostError.exit_code  # the unit then tries again
     if not actions["install_units"]:
         return done, code
-    print("\n".join(done), flush=True)  # it is done, whatever becomes of the units
+    show("\n".join(done))  # it is done, whatever becomes of the units
     installed = program.installed()
     return [*units.install(installed, proc.run), *program.link_for_sudo(installed)], code
 
@@ -134,10 +134,9 @@ def _preview_lines(preview: "Preview") -> list[str]:
 
 def _outcome_lines(outcome: "Outcome") -> list[str]:
     for spec in outcome.foreign:
-        print(
-            f"gpudock: {spec.path} already defines these devices; it was left alone and is used.\n"
-            "  To let gpudock take over: sudo gpudock refresh --adopt   (--undo gives it back)",
-            file=sys.stderr,
+        say(
+            f"{spec.path} already defines these devices; it was left alone and is used.\n"
+            "  To let gpudock take over: sudo gpudock refresh --adopt   (--undo gives it back)"
         )
     removed = [f"removed {path}" for path in outcome.removed]
     if outcome.spec is None:

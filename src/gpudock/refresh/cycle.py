@@ -123,6 +123,7 @@ def refresh(
         try:
             made = compiled(snapshot, paths, settings)
         except DriverProblemError as error:
+            _remember(snapshot, paths, settings)  # where to look is told, whether or not something is there today
             removed = withdraw(paths)
             if removed:
                 error.why += f"; removed {', '.join(removed)}, which no longer holds"
