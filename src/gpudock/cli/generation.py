@@ -45,6 +45,7 @@ def specification(host: HostOptions, options: project.Options, mode: str, hook_p
     if os.geteuid() != 0 or host.snapshot:
         say(f"only printed: {plan} and the driver tree are made by: sudo gpudock refresh")
         return spec
+    paths.check(where)
     with publish.lock(where.lock):  # a refresh at the same time would take the staging folders away
         cycle.prepared(made, where, SETTINGS)
         installed = install.installed(where.libexec)
