@@ -12,6 +12,14 @@ from real.harness import engines, leftovers
 from real.harness.engines import Engine
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where the archive's only Docker knows CDI (Ubuntu), there is no Docker without it to test: said as deselected."""
+    old = [item for item in items if "docker20" in getattr(item, "fixturenames", ()) or "docker20" in item.name]
+    if old and engines.host_docker_has_cdi():
+        config.hook.pytest_deselected(items=old)
+        items[:] = [item for item in items if item not in old]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def session_root(request: pytest.FixtureRequest) -> Iterator[Path]:
     """The session's private folder. After everything else of the session it sees to it that the machine is as it was."""
@@ -42,8 +50,6 @@ def session_root(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 def _started(name: str, root: Path) -> Iterator[Engine]:
-    if name == "docker20" and engines.host_docker_has_cdi():
-        pytest.skip("this distribution's archive has no Docker without CDI")
     with engines.START[name](root / name) as engine:
         yield engine
 

@@ -132,13 +132,3 @@ def test_a_refresh_at_the_same_time_is_waited_for(paths: Paths, action: Callable
         assert worker.is_alive()
     worker.join(10)
     assert not worker.is_alive()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root must not trust others")
-def test_nothing_moves_into_a_folder_that_others_can_change(tmp_path: Path, paths: Paths) -> None:
-    (spec,) = theirs(tmp_path, "nvidia.yaml")
-    os.mkdir(paths.state, 0o700)
-    os.chmod(paths.state, 0o777)
-    with pytest.raises(RefusedError, match="state"):
-        adopt([spec], paths, systemctl())
-    assert os.path.exists(spec)
