@@ -38,7 +38,8 @@ def install(folder: Path) -> Path:
         shutil.copy(SOURCES / name, package / name)
     for room in ("plan", "start"):
         shutil.copytree(SOURCES / room, package / room, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(SOURCES / "start/entry_hook.py", folder / "hook.py")
+    shutil.copy(SOURCES / "start/launch.py", folder / "hook.py")
+    shutil.copy(SOURCES / "start/entry.py", folder / "entry.py")
     run([PYTHON, "-m", "compileall", "-q", str(package)])
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)

@@ -15,9 +15,13 @@ import gpudock
 from gpudock import proc
 from gpudock.errors import HostError
 from gpudock.publish import insecure, kept_by_us, make_folder, sync_folder, sync_tree, usual_umask
+from gpudock.refresh import entry, freeze
+from gpudock.refresh import settings as administrator
+from gpudock.refresh.paths import CONFIG, ROOT, Paths
 
 PARTS = ("__init__.py", "errors.py", "plan", "start")
-ENTRIES = {"hook.py": "start/entry_hook.py"}
+FREEZE = ("-I", "-S", "-B", "-X", "no_debug_ranges")  # columns for tracebacks would be half of a file
+ENTRIES = ("hook", "runtime")  # modules of start
 FLAGS = ("-I", "-S", "-E", "-B", "-X", "utf8")
 PYTHONS = ("/usr/bin/python3", "/bin/python3", "/usr/local/bin/python3", "/run/current-system/sw/bin/python3")
 OLDEST = (3, 9)
@@ -25,14 +29,21 @@ OLD = 86400.0  # seconds; whatever was started from a folder that was replaced s
 _MADE_HERE = re.compile(r"\d[^/]*-[0-9a-f]{12}|\..+\.[0-9a-f]{8}\.tmp")
 
 
-def installed(libexec: str, *, run: proc.Runner = proc.run) -> tuple[str, ...]:
-    """Install the start files below `libexec` unless these very ones are there. Returns the hook: program, argv."""
-    sources = _sources(os.path.dirname(gpudock.__file__))
-    folder = f"{libexec}/{gpudock.__version__}-{_hash(sources)}"
+def installed(
+    libexec: str, *, where: Paths = ROOT, config: str = CONFIG, run: proc.Runner = proc.run
+) -> tuple[str, ...]:
+    """Install the start files below `libexec` unless these very ones are there. Returns the hook: program, argv.
+
+    `where` and the settings in the file `config` are what the runtime will go by.
+    """
+    package = os.path.dirname(gpudock.__file__)
+    sources = _sources(package)
+    made = entry.files(package, administrator.read(config), where)
+    folder = f"{libexec}/{gpudock.__version__}-{_hash(sources, made)}"
     try:
         if not (kept_by_us(folder) and kept_by_us(f"{folder}/hook.py")):
             with usual_umask():
-                _install(folder, sources, run)
+                _install(folder, sources, made, run)
         switch(libexec, os.path.basename(folder))
         tidy(libexec)
     except OSError as error:
@@ -53,7 +64,8 @@ def planned(libexec: str) -> tuple[str, ...]:
 
 def _sources(package: str) -> dict[str, str]:
     """Path below the installed folder -> file of the running gpudock."""
-    found = {name: f"{package}/{source}" for name, source in ENTRIES.items()}
+    found = {f"{name}.py": f"{package}/start/launch.py" for name in ENTRIES}
+    found["entry.py"] = f"{package}/start/entry.py"
     for part in PARTS:
         path = f"{package}/{part}"
         names = sorted(os.listdir(path)) if os.path.isdir(path) else [""]
@@ -63,15 +75,15 @@ def _sources(package: str) -> dict[str, str]:
     return found
 
 
-def _hash(sources: dict[str, str]) -> str:
-    digest = hashlib.sha256()
+def _hash(sources: dict[str, str], made: dict[str, entry.File]) -> str:
+    digest = hashlib.sha256(repr(made).encode())
     for name, path in sorted(sources.items()):
         with open(path, "rb") as file:
             digest.update(name.encode() + b"\0" + file.read() + b"\0")
     return digest.hexdigest()[:12]
 
 
-def _install(folder: str, sources: dict[str, str], run: proc.Runner) -> None:
+def _install(folder: str, sources: dict[str, str], made: dict[str, entry.File], run: proc.Runner) -> None:
     python = system_python(run)
     make_folder(os.path.dirname(folder))
     staging = f"{os.path.dirname(folder)}/.{os.path.basename(folder)}.{os.urandom(4).hex()}.tmp"
@@ -82,15 +94,22 @@ def _install(folder: str, sources: dict[str, str], run: proc.Runner) -> None:
             os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
             shutil.copyfile(source, target)
             os.chmod(target, 0o644)
-        with open(f"{staging}/python", "x", encoding="utf-8") as file:
-            file.write(python + "\n")
-        os.chmod(f"{staging}/python", 0o644)
-        compiled = run(proc.Command((python, "-I", "-S", "-m", "compileall", "-q", "-o", "0", staging), env={}))
+        _write(f"{staging}/python", python + "\n", 0o644)
+        for name, part in made.items():
+            _write(f"{staging}/{name}", entry.filled(part.text, folder, python, FLAGS), part.mode)
+        modules = (f"gpudock.start.{name}" for name in ENTRIES)
+        compiled = run(proc.Command((python, *FREEZE, freeze.__file__, staging, folder, *modules), env={}))
         if not compiled.ok:
             raise HostError(f"{python} cannot compile the start files.", why=compiled.err.strip()[-300:])
         put(staging, folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _write(path: str, text: str, mode: int) -> None:
+    with open(path, "x", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(path, mode)
 
 
 def put(staging: str, folder: str) -> None:

@@ -8,6 +8,7 @@ from gpudock import publish
 from gpudock.errors import InputError, RefusedError
 
 CONFIG = "/etc/gpudock/config.toml"
+PROGRAM = "/opt/gpudock"  # the whole program in root's hands
 SYSTEM_CDI = ("/etc/cdi", "/var/run/cdi")  # where every engine looks
 
 

@@ -15,10 +15,10 @@ from gpudock import proc
 from gpudock.errors import HostError
 from gpudock.publish import kept_by_us, make_folder, usual_umask
 from gpudock.refresh.install import put, switch, system_python, tidy
+from gpudock.refresh.paths import PROGRAM
 
-FOLDER = "/opt/gpudock"
 LINK = "/usr/local/sbin/gpudock"  # on the path that sudo uses
-DEPENDENCIES = ("click", "msgspec", "PyYAML")
+DEPENDENCIES = ("click", "msgspec", "PyYAML", "tomlkit")
 ENTRY = """\
 #!{python} -I
 import sys
@@ -30,7 +30,7 @@ main()
 """
 
 
-def installed(folder: str = FOLDER, *, run: proc.Runner = proc.run) -> str:
+def installed(folder: str = PROGRAM, *, run: proc.Runner = proc.run) -> str:
     """Install the running program below `folder` unless this very one is there. Returns the path of its executable."""
     python = system_python(run)
     _same_version(python, run)

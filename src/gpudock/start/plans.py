@@ -1,4 +1,4 @@
-"""Reads a plan file, which decides what root does: only from where nobody else could have put or changed it."""
+"""Reads a plan, or another file that decides what root does: only from where nobody else could have changed it."""
 
 import os
 import stat
@@ -17,6 +17,11 @@ _WHOLE = "4294967295"  # users in a user namespace that maps all of them: the ma
 
 def read(path: str) -> "Plan":
     """The plan in the file `path`, checked. Raises GpudockError."""
+    return reader.check(parse.json(trusted(path, SIZE_LIMIT), f"The start plan {path}"))
+
+
+def trusted(path: str, limit: int) -> bytes:
+    """A file of at most `limit` bytes that only root, or this very user, can have made. Raises GpudockError."""
     folder, _, name = path.rpartition("/")
     try:
         parent = os.open(folder or "/", os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -25,24 +30,25 @@ def read(path: str) -> "Plan":
             try:
                 _trust(os.fstat(parent), folder)
                 _trust(os.fstat(fd), path)
-                data = _content(fd, path)
+                return _content(fd, path, limit)
             finally:
                 os.close(fd)
         finally:
             os.close(parent)
     except OSError as error:
         raise HostError(
-            f"The start plan {path} cannot be read.",
+            f"{path} cannot be read.",
             why=error.strerror or str(error),
             mend="sudo gpudock refresh, and start the container again",
         ) from error
-    return reader.check(parse.json(data, f"The start plan {path}"))
 
 
 def _trust(found: os.stat_result, path: str) -> None:
     owners = {0, os.geteuid()}
     if found.st_uid not in owners and not (_in_user_namespace() and found.st_uid == _nobody()):
-        raise RefusedError(f"{path} belongs to user {found.st_uid}.", why="a start plan must belong to root")
+        raise RefusedError(
+            f"{path} belongs to user {found.st_uid}.", why="what decides at container start must belong to root"
+        )
     if found.st_mode & 0o022:
         raise RefusedError(f"{path} can be written by others than its owner.", mend=f"chmod go-w {path}")
 
@@ -60,10 +66,10 @@ def _text(path: str) -> str:
     return reading.file(path, 4096).decode()
 
 
-def _content(fd: int, path: str) -> bytes:
+def _content(fd: int, path: str, limit: int) -> bytes:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         raise RefusedError(f"{path} is not a plain file.")
-    data = reading.upto(fd, SIZE_LIMIT)
-    if len(data) > SIZE_LIMIT:
-        raise RefusedError(f"{path} is larger than {SIZE_LIMIT >> 20} MiB.", why="no start plan is that large")
+    data = reading.upto(fd, limit)
+    if len(data) > limit:
+        raise RefusedError(f"{path} is larger than {limit} bytes.", why="no such file of gpudock is that large")
     return data

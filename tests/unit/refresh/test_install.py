@@ -14,12 +14,13 @@ from gpudock.refresh import install
 from unit.recorded import Recorder
 
 PYTHON = next(path for path in install.PYTHONS if os.path.exists(path))
+PROGRAMS = ("gpudock-runtime", "nvidia-container-runtime-hook")
 PACKAGE = Path(gpudock.__file__).parent
 
 
 def runner(version: str = "3 11\n", compiled: Result | str = "") -> Recorder:
     name = os.path.basename(PYTHON)
-    return Recorder({(name, "-I", "-S", "-c"): version, (name, "-I", "-S", "-m", "compileall"): compiled})
+    return Recorder({(name, "-I", "-S", "-c"): version, (name, "-I", "-S", "-B"): compiled})
 
 
 def test_what_is_installed_is_plan_start_and_their_entry(tmp_path: Path) -> None:
@@ -28,19 +29,23 @@ def test_what_is_installed_is_plan_start_and_their_entry(tmp_path: Path) -> None
     assert install.planned(str(tmp_path)) == hook
     current = tmp_path / "current"
     assert os.readlink(current).startswith(f"{gpudock.__version__}-")
-    assert sorted(os.listdir(current)) == ["gpudock", "hook.py", "python"]
+    assert sorted(os.listdir(current)) == [
+        *("entry.py", "gpudock", "gpudock-runtime", "hook.py", "nvidia-container-runtime-hook"),
+        *("python", "runtime.py", "settings.json"),
+    ]
     assert sorted(os.listdir(current / "gpudock")) == ["__init__.py", "errors.py", "plan", "start"]
     for room in ("plan", "start"):
         sources = {path.name: path.read_bytes() for path in (PACKAGE / room).glob("*.py")}
         assert {path.name: path.read_bytes() for path in (current / "gpudock" / room).iterdir()} == sources
-    assert (current / "hook.py").read_bytes() == (PACKAGE / "start/entry_hook.py").read_bytes()
+    assert (current / "hook.py").read_bytes() == (PACKAGE / "start/launch.py").read_bytes()
 
 
 def test_it_is_compiled_by_the_python_that_runs_it_with_no_environment(tmp_path: Path) -> None:
     recorder = runner()
     install.installed(str(tmp_path), run=recorder)
     compile_command = recorder.asked[-1]
-    assert compile_command.argv[:5] == (PYTHON, "-I", "-S", "-m", "compileall")
+    assert compile_command.argv[:4] == (PYTHON, "-I", "-S", "-B")
+    assert compile_command.argv[-2:] == ("gpudock.start.hook", "gpudock.start.runtime")
     assert all(command.env == {} for command in recorder.asked)
 
 
@@ -73,7 +78,9 @@ def test_nobody_else_can_write_and_everybody_can_read(tmp_path: Path, umask: int
         os.umask(before)
     for path in (tmp_path / "libexec", *(tmp_path / "libexec").rglob("*")):
         if not path.is_symlink():
-            assert stat.S_IMODE(path.stat().st_mode) == (0o755 if path.is_dir() else 0o644), path
+            assert stat.S_IMODE(path.stat().st_mode) == (0o755 if path.is_dir() or path.name in PROGRAMS else 0o644), (
+                path
+            )
 
 
 def test_what_does_not_compile_is_not_installed(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_no_plain_file(file: Path) -> None:
 def test_too_large(file: Path) -> None:
     with file.open("ab") as padded:
         padded.truncate((8 << 20) + 1)
-    with pytest.raises(RefusedError, match="larger than 8 MiB"):
+    with pytest.raises(RefusedError, match="larger than 8388608 bytes"):
         plans.read(str(file))
 
 

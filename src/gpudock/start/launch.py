@@ -1,0 +1,20 @@
+"""What the system's Python is given. Installed as hook.py and runtime.py, beside the package, in a folder of root's:
+
+/usr/bin/python3 -I -S -E -B -X utf8 FOLDER/hook.py --plan FILE
+
+This file is compiled at each start, so what it does is elsewhere. The folder is the one behind links: an upgrade in the
+middle must not mix versions.
+"""
+
+import os
+import sys
+
+folder, _, file = os.path.realpath(__file__).rpartition("/")
+if os.stat(folder).st_mode & 0o022:
+    os.write(2, f"gpudock: {folder} can be written by others than its owner\n".encode())
+    os._exit(1)
+sys.path.insert(0, folder)
+
+from entry import run  # type: ignore[import-not-found]  # noqa: E402  beside this file, not in a package
+
+os._exit(run(folder, file[:-3]))  # taking the interpreter down in order costs 1.5 ms, and there is nothing to flush

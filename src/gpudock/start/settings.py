@@ -1,0 +1,58 @@
+"""What the administrator decided for container start, compiled by `refresh` into a file beside this program."""
+
+from gpudock.errors import HostError
+from gpudock.plan.value import Value
+from gpudock.start import parse, plans
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_LIMIT = 1 << 16  # bytes
+
+
+class Settings(Value):
+    """As `refresh` wrote them, see refresh/settings.py and refresh/install.py."""
+
+    __slots__ = ("disable_require", "environment", "lookup", "mounts", "refresh", "spec", "swarm", "unprivileged")
+    disable_require: bool
+    environment: "dict[str, str]"  # of the refresh command
+    lookup: str  # walk or openat2
+    mounts: bool  # mounts below /var/run/nvidia-container-devices may ask for GPUs
+    refresh: "tuple[str, ...]"  # the command that makes the plan fit the machine again, () when there is none
+    spec: str  # path of our CDI specification, which names the plan
+    swarm: "tuple[str, ...]"  # variables that stand for NVIDIA_VISIBLE_DEVICES
+    unprivileged: bool  # variables may ask for GPUs in containers that are not privileged
+
+    def __init__(self, **fields: "Any") -> None:  # noqa: ANN401  checked by read()
+        self._set(**fields)
+
+
+DEFAULT = Settings(
+    disable_require=False,
+    environment={},
+    lookup="walk",
+    mounts=False,
+    refresh=(),
+    spec="/var/run/cdi/gpudock.json",
+    swarm=(),
+    unprivileged=True,
+)
+
+
+def read(path: str) -> Settings:
+    """Raises HostError when the file is not as refresh writes it."""
+    value = parse.json(plans.trusted(path, _LIMIT), path)
+    try:
+        return Settings(
+            disable_require=bool(value["disable_require"]),
+            environment={str(name): str(text) for name, text in value["environment"].items()},
+            lookup=str(value["lookup"]),
+            mounts=bool(value["mounts"]),
+            refresh=tuple(map(str, value["refresh"])),
+            spec=str(value["spec"]),
+            swarm=tuple(map(str, value["swarm"])),
+            unprivileged=bool(value["unprivileged"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise HostError(f"{path} is not usable.", why=repr(error), mend="sudo gpudock refresh") from error

@@ -1,0 +1,167 @@
+"""A container's rootfs as it will be once its volumes are mounted, for a runtime that prepares it before that.
+
+What is written now would be hidden below a volume, and a volume's content is somebody's data: so a file that one covers
+is generated beside the bundle and mounted over it, read-only, and everything else there is left alone.
+"""
+
+import errno
+import os
+import stat
+
+from gpudock.errors import HostError
+from gpudock.start import oci, reading, walk
+from gpudock.start.rootfs import ReadOnlyError, Rootfs, VolumeError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional
+
+    Json = Any
+
+_OPTIONS = ["bind", "ro", "nosuid", "nodev", "rprivate"]
+_BINDS = ("bind", "rbind")
+
+
+class _Volume:
+    """`place` is the destination behind the links of the rootfs; `source` is "" for what is no part of the host."""
+
+    __slots__ = ("destination", "place", "source")
+
+    def __init__(self, place: str, destination: str, source: str) -> None:
+        self.place = place
+        self.destination = destination
+        self.source = source
+
+
+class ContainerRoot(Rootfs):
+    """`mounts` are those of config.json, `bundle` the folder for generated files."""
+
+    __slots__ = ("_bundle", "_volumes", "generated")
+
+    def __init__(
+        self, path: str, mounts: "list[Json]", bundle: str, resolve: "Callable[..., int]" = walk.resolve
+    ) -> None:
+        super().__init__(path, resolve)
+        self._bundle = bundle
+        self._volumes: "list[_Volume]" = []
+        self._volumes = [self._volume(mount) for mount in mounts if isinstance(mount, dict)]
+        self.generated: "list[Json]" = []  # mounts that config.json needs at its end
+
+    def stat(self, path: str) -> "Optional[os.stat_result]":
+        place = self._place(path)
+        volume = self._over(place)
+        if volume is None:
+            return super().stat(path)
+        fd = _open(volume, place)
+        if fd is None:
+            return None
+        try:
+            return os.fstat(fd)
+        finally:
+            os.close(fd)
+
+    def read(self, path: str, limit: int) -> "Optional[bytes]":
+        place = self._place(path)
+        volume = self._over(place)
+        if volume is None:
+            return super().read(path, limit)
+        fd = _open(volume, place)
+        if fd is None:
+            return None
+        try:
+            size = os.fstat(fd).st_size if stat.S_ISREG(os.fstat(fd).st_mode) else limit + 1
+            if size > limit:
+                raise VolumeError(path, volume.destination)
+            return reading.file(f"/proc/self/fd/{fd}", limit)[:limit]
+        finally:
+            os.close(fd)
+
+    def publish(self, path: str, data: bytes, mode: int = 0o644) -> None:
+        place = self._place(path)
+        volume = self._over(place)
+        if volume is None:
+            try:
+                super().publish(path, data, mode)
+            except ReadOnlyError:
+                if not _is_file(super().stat(path)):
+                    raise
+                self._generate(path, data, mode)
+        elif _is_file(self.stat(path)):
+            self._generate(path, data, mode)
+        else:  # a mount needs something to lie on, and making that would write into the volume
+            raise VolumeError(path, volume.destination)
+
+    def link(self, path: str, target: str) -> None:
+        folder, _, leaf = path.rpartition("/")
+        volume = self._over(self._place(folder) + "/" + leaf)
+        if volume is not None:
+            raise VolumeError(path, volume.destination)
+        super().link(path, target)
+
+    def obstacle(self, path: str) -> str:
+        """The volume inside of which the runtime would have to make a folder to mount on `path`; "" when none."""
+        place = self._place(path)
+        volume = self._over(place)
+        if volume is None or not volume.source or volume.place == place:
+            return ""
+        found = self.stat(path)
+        return "" if found is not None and stat.S_ISDIR(found.st_mode) else volume.destination
+
+    def _volume(self, mount: "dict[str, Json]") -> _Volume:
+        destination = os.path.normpath("/" + str(mount.get("destination", "")))
+        options = mount.get("options") or ()
+        is_bind = mount.get("type") in _BINDS or any(name in options for name in _BINDS)
+        source = os.path.join(self._bundle, str(mount.get("source", ""))) if is_bind else ""
+        return _Volume(self._place(destination), destination, source)
+
+    def _over(self, place: str) -> "Optional[_Volume]":
+        """The last mounted of those that cover it."""
+        for volume in reversed(self._volumes):
+            if place == volume.place or place.startswith(volume.place.rstrip("/") + "/"):
+                return volume
+        return None
+
+    def _place(self, path: str) -> str:
+        """The path behind the links of the rootfs. Only to compare paths: nothing is opened by it."""
+        root = os.readlink(f"/proc/self/fd/{self.fd}").rstrip("/")
+        there, rest = path.strip("/").split("/"), ""
+        while there:
+            try:
+                fd = self._resolve(self.fd, "/".join(there) or ".")
+            except OSError:
+                rest = f"/{there.pop()}{rest}"
+                continue
+            try:
+                return os.readlink(f"/proc/self/fd/{fd}")[len(root) :].rstrip("/") + rest
+            finally:
+                os.close(fd)
+        return rest
+
+    def _generate(self, path: str, data: bytes, mode: int) -> None:
+        source = f"{self._bundle}/gpudock{path.replace('/', '-')}"
+        oci.put(source, data, mode, (0, 0))
+        self.generated = [each for each in self.generated if each["destination"] != path]
+        self.generated.append({"destination": path, "type": "bind", "source": source, "options": list(_OPTIONS)})
+
+
+def _open(volume: _Volume, place: str) -> "Optional[int]":
+    """An O_PATH descriptor of what the volume has at that place of the container; None when it has nothing there."""
+    if not volume.source:
+        return None
+    rest = place[len(volume.place) :].strip("/")
+    try:
+        base = os.open(volume.source, os.O_PATH | os.O_CLOEXEC)
+        if not rest:
+            return base
+        try:
+            return walk.resolve(base, rest)
+        finally:
+            os.close(base)
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES}:
+            return None
+        raise HostError(f"The volume {volume.source} cannot be looked at.", why=error.strerror or "") from error
+
+
+def _is_file(found: "Optional[os.stat_result]") -> bool:
+    return found is not None and stat.S_ISREG(found.st_mode)
