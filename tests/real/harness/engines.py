@@ -64,18 +64,23 @@ def podman_settings(folder: Path, driver: str) -> dict[str, str]:
     return {"CONTAINERS_CONF": f"{folder}/containers.conf", "CONTAINERS_STORAGE_CONF": f"{folder}/storage.conf"}
 
 
-def docker20(folder: Path, config: Mapping[str, object] | None = None) -> AbstractContextManager[Engine]:
-    """Debian 12's own Docker, 20.10, which knows no CDI. config: daemon.json."""
-    return _docker("docker20", folder, installed_docker(), config or {}, ())
+def docker20(
+    folder: Path, config: Mapping[str, object] | None = None, beside: Mapping[str, Path] | None = None
+) -> AbstractContextManager[Engine]:
+    """Debian 12's own Docker, 20.10, which knows no CDI. config: daemon.json; beside: more programs on dockerd's PATH."""
+    return _docker("docker20", folder, installed_docker() | dict(beside or {}), config or {}, ())
 
 
-def docker28(folder: Path, config: Mapping[str, object] | None = None) -> AbstractContextManager[Engine]:
-    """A Docker with CDI: the distribution's own if it is new enough, else that of a newer suite. config: daemon.json."""
+def docker28(
+    folder: Path, config: Mapping[str, object] | None = None, beside: Mapping[str, Path] | None = None
+) -> AbstractContextManager[Engine]:
+    """A Docker with CDI: the distribution's own if it is new enough, else that of a newer suite. As docker20."""
     if host_docker_has_cdi():
         programs = installed_docker()
     else:
         made = docker_tree.programs()
         programs = {name: made / name for name in docker_tree.PROGRAMS}
+    programs |= beside or {}
     return _docker("docker28", folder, programs, {"features": {"cdi": True}, **(config or {})}, CDI_DIRS)
 
 
