@@ -169,13 +169,9 @@ def _named(names: "list[str]", source: str, config: "dict[str, Json]", variables
         elif kind in _kinds_beside():
             beside.append((_kinds_beside()[kind], device, f"{quote(name)} in {source}"))
         else:
-            whole, _, label = name.strip().partition(".")
-            given = label.split(".") if label else []
-            if given and set(given) <= {"none", *capabilities.ALL}:
-                gpus.append(whole)
-                wanted.update(dict.fromkeys(given))
-            else:
-                gpus.append(name)
+            whole, given = _split(name.strip())
+            gpus.append(whole)
+            wanted.update(dict.fromkeys(given))
     request = parse_visible_devices(",".join(gpus) if gpus else "none", source)
     own = _annotations(config).get(CAPABILITIES)
     if own is not None:
@@ -187,6 +183,14 @@ def _named(names: "list[str]", source: str, config: "dict[str, Json]", variables
     else:
         chosen = environment.driver_capabilities(variables)
     return Asked(Request(request.devices, chosen, source), variables, beside)
+
+
+def _split(name: str) -> "tuple[str, list[str]]":
+    """nvidia.com/gpu=0.compute.utility is nvidia.com/gpu=0 with two capabilities; 0000:06:00.0 is a bus id."""
+    kind, equals, device = name.rpartition("=")
+    whole, _, label = device.partition(".")
+    given = label.split(".")
+    return (kind + equals + whole, given) if set(given) <= {"none", *capabilities.ALL} else (name, [])
 
 
 def _beside(variables: "Mapping[str, str]", *, privileged: bool) -> "list[tuple[str, str, str]]":

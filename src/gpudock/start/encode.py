@@ -24,7 +24,7 @@ def _write(value: "Any", parts: "list[str]", quoted: "Any") -> None:  # noqa: AN
     elif value is None or value is True or value is False:
         parts.append({None: "null", True: "true", False: "false"}[value])
     elif isinstance(value, (int, float)):
-        parts.append(repr(value))
+        parts.append(repr(value).replace("inf", "1e999"))  # what was read as infinite
     elif isinstance(value, dict):
         parts.append("{")
         for name, item in value.items():

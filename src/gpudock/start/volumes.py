@@ -108,7 +108,7 @@ class ContainerRoot(Rootfs):
         return "" if found is not None and stat.S_ISDIR(found.st_mode) else volume.destination
 
     def _volume(self, mount: "dict[str, Json]") -> _Volume:
-        destination = os.path.normpath("/" + str(mount.get("destination", "")))
+        destination = os.path.normpath("/" + str(mount.get("destination", "")).lstrip("/"))
         options = mount.get("options") or ()
         is_bind = mount.get("type") in _BINDS or any(name in options for name in _BINDS)
         source = os.path.join(self._bundle, str(mount.get("source", ""))) if is_bind else ""
