@@ -93,6 +93,19 @@ def has_user_namespace(config: "dict[str, Json]") -> bool:
     return any(isinstance(each, dict) and each.get("type") == "user" for each in linux.get("namespaces") or ())
 
 
+def container_root(config: "dict[str, Json]") -> "tuple[int, int]":
+    """User and group id, as this process counts, of what is 0 in the container."""
+    linux = config.get("linux") or {}
+    return _mapped(linux.get("uidMappings")), _mapped(linux.get("gidMappings"))
+
+
+def _mapped(mappings: "Json") -> int:
+    for each in mappings if isinstance(mappings, list) else ():
+        if isinstance(each, dict) and each.get("containerID") == 0 and isinstance(each.get("hostID"), int):
+            return each["hostID"]  # type: ignore[no-any-return]
+    return 0
+
+
 def _user(config: "dict[str, Json]") -> int:
     """CDI gives nodes without an owner of their own to the container's user."""
     uid = ((config.get("process") or {}).get("user") or {}).get("uid")

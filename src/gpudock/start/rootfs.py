@@ -55,10 +55,11 @@ class Rootfs:
     `resolve` finds a path inside a folder descriptor: see walk.resolve.
     """
 
-    __slots__ = ("_mount", "_resolve", "fd", "path")
+    __slots__ = ("_mount", "_resolve", "fd", "owner", "path")
 
     def __init__(self, path: str, resolve: "Callable[..., int]" = walk.resolve) -> None:
         self.path = path
+        self.owner = (0, 0)  # of what is made, user and group: the container's root, as this process counts
         self._resolve = resolve
         try:
             self.fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -84,21 +85,39 @@ class Rootfs:
 
     def read(self, path: str, limit: int) -> "Optional[bytes]":
         """A file of at most `limit` bytes; None when it is not there. Anything but a plain file is refused unopened."""
-        try:
-            fd = self._resolve(self.fd, path)
-        except FileNotFoundError:
+        fd = self.opened(path)
+        if fd is None:
             return None
+        try:
+            if os.fstat(fd).st_size > limit:
+                raise RefusedError(f"{path} in this container is larger than {limit} bytes.")
+            return reading.upto(fd, limit)[:limit]
         except OSError as error:
             raise _unreachable(path, error) from error
-        try:
-            found = os.fstat(fd)
-            if not stat.S_ISREG(found.st_mode):
-                raise RefusedError(f"{path} in this container is not a plain file.")
-            if found.st_size > limit:
-                raise RefusedError(f"{path} in this container is larger than {limit} bytes.")
-            return _content(fd, path, limit)
         finally:
             os.close(fd)
+
+    def opened(self, path: str) -> "Optional[int]":
+        """A plain file, for reading; None when it is not there. Anything else is refused unopened."""
+        return self._opened(path, stat.S_ISREG, "plain file", os.O_RDONLY)
+
+    def names(self, path: str, limit: int) -> "Optional[list[str]]":
+        """What the folder `path` holds, at most `limit` names; None when it is not there."""
+        fd = self._opened(path, stat.S_ISDIR, "folder", os.O_RDONLY | os.O_DIRECTORY)
+        if fd is None:
+            return None
+        found: "list[str]" = []
+        try:
+            with os.scandir(fd) as entries:
+                for entry in entries:
+                    if len(found) == limit:
+                        raise RefusedError(f"{path} in this container holds more than {limit} files.")
+                    found.append(entry.name)
+        except OSError as error:
+            raise _unreachable(path, error) from error
+        finally:
+            os.close(fd)
+        return sorted(found)
 
     def publish(self, path: str, data: bytes, mode: int = 0o644) -> None:
         """Make or replace the file `path`, owned by the container's root, by one rename. A link there is followed,
@@ -106,7 +125,7 @@ class Rootfs:
         """
         parent, leaf = self._destination(path)
         try:
-            self._replace(parent, leaf, path, lambda name: _write(name, parent, data, mode))
+            self._replace(parent, leaf, path, lambda name: _write(name, parent, data, mode, self.owner))
         finally:
             os.close(parent)
 
@@ -116,9 +135,26 @@ class Rootfs:
         parent = self._folder(folder)
         try:
             if _readlink(leaf, parent) != target:
-                self._replace(parent, leaf, path, lambda name: os.symlink(target, name, dir_fd=parent))
+                self._replace(parent, leaf, path, lambda name: _symlink(target, name, parent, self.owner))
         finally:
             os.close(parent)
+
+    def _opened(self, path: str, is_kind: "Callable[[int], bool]", kind: str, flags: int) -> "Optional[int]":
+        """Looked at by a descriptor that opens nothing, and only then opened: of a FIFO or device even that is felt."""
+        try:
+            fd = self._resolve(self.fd, path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _unreachable(path, error) from error
+        try:
+            if not is_kind(os.fstat(fd).st_mode):
+                raise RefusedError(f"{path} in this container is not a {kind}.")
+            return os.open(f"/proc/self/fd/{fd}", flags | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError as error:
+            raise _unreachable(path, error) from error
+        finally:
+            os.close(fd)
 
     def _destination(self, path: str) -> "tuple[int, str]":
         """Folder descriptor and name of the file itself, behind links in the last place. A dangling one is refused."""
@@ -173,7 +209,7 @@ class Rootfs:
         fd = os.open(name, _FOLDER, dir_fd=parent)
         try:
             self._own(fd, path)
-            _give_to_root(fd)
+            _give(fd, self.owner)
         except BaseException:
             os.close(fd)
             raise
@@ -218,6 +254,14 @@ class Rootfs:
             os.close(fd)
 
 
+def refuse_links(root: Rootfs) -> None:
+    """Runtimes mount on these, and older ones follow such links on the host: CVE-2019-19921, CVE-2026-41579."""
+    for name in ("dev", "proc", "sys"):
+        target = _readlink(name, root.fd)
+        if target is not None:
+            raise RefusedError(f"/{name} of this image is a link.", why=f"it leads to {target!r:.200}")
+
+
 def _split(path: str) -> "tuple[str, str]":
     folder, _, leaf = path.rpartition("/")
     if leaf in {"", ".", ".."}:
@@ -232,30 +276,28 @@ def _readlink(leaf: str, parent: int) -> "Optional[str]":
         return None
 
 
-def _content(fd: int, path: str, limit: int) -> bytes:
-    """The file behind an O_PATH descriptor that was found to be a plain one; never more than `limit` bytes of it."""
-    try:
-        return reading.file(f"/proc/self/fd/{fd}", limit)[:limit]
-    except OSError as error:
-        raise _unreachable(path, error) from error
+def _symlink(target: str, name: str, parent: int, owner: "tuple[int, int]") -> None:
+    os.symlink(target, name, dir_fd=parent)
+    if os.geteuid() == 0:
+        os.chown(name, *owner, dir_fd=parent, follow_symlinks=False)
 
 
-def _write(name: str, parent: int, data: bytes, mode: int) -> None:
+def _write(name: str, parent: int, data: bytes, mode: int, owner: "tuple[int, int]") -> None:
     fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(fd, view) :]
         os.fchmod(fd, mode)
-        _give_to_root(fd)
+        _give(fd, owner)
     finally:
         os.close(fd)
 
 
-def _give_to_root(fd: int) -> None:
-    """To 0:0 as this user namespace counts; a folder with the set-group-ID bit would hand on another group."""
+def _give(fd: int, owner: "tuple[int, int]") -> None:
+    """A folder with the set-group-ID bit would hand on another group."""
     if os.geteuid() == 0:
-        os.fchown(fd, 0, 0)
+        os.fchown(fd, *owner)
 
 
 def _remove(name: str, parent: int) -> None:

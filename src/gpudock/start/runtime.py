@@ -17,7 +17,7 @@ from gpudock.plan.select import select
 from gpudock.start import asked, edit, encode, injection, oci, reading, renew, settings
 from gpudock.start.changes import Changes
 from gpudock.start.command import Command
-from gpudock.start.rootfs import VolumeError
+from gpudock.start.rootfs import VolumeError, refuse_links
 from gpudock.start.volumes import ContainerRoot
 
 TYPE_CHECKING = False
@@ -108,7 +108,8 @@ def _give(found: "Settings", wanted: "Asked", edited: Changes, command: Command)
     umask = os.umask(0o022)
     try:
         root = ContainerRoot(oci.rootfs(edited.config, command.bundle), edited.items("mounts"), command.bundle)
-        _check_rootfs(root)
+        root.owner = injection.container_root(edited.config)
+        refuse_links(root)
         left_out = _impossible(root, what)
         injection.inject(edited, what)
         gpus = [gpu for gpu in plan["gpus"] if any(each.gpu is gpu for each in selected)]
@@ -152,16 +153,6 @@ def _check_folder(config: "dict[str, Any]") -> None:
             why="it leads to what the runtime has open, not into the image",
             mend="choose a working folder of the image (-w, WORKDIR)",
         )
-
-
-def _check_rootfs(root: ContainerRoot) -> None:
-    """Older runtimes follow such links on the host: CVE-2019-19921, CVE-2026-41579."""
-    for name in ("dev", "proc", "sys"):
-        try:
-            target = os.readlink(name, dir_fd=root.fd)
-        except OSError:
-            continue
-        raise RefusedError(f"/{name} of this image is a link.", why=f"it leads to {target!r:.200}")
 
 
 def _impossible(root: ContainerRoot, what: injection.Given) -> "list[str]":

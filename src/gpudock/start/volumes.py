@@ -9,7 +9,7 @@ import os
 import stat
 
 from gpudock.errors import HostError
-from gpudock.start import oci, reading, walk
+from gpudock.start import oci, walk
 from gpudock.start.rootfs import ReadOnlyError, Rootfs, VolumeError
 
 TYPE_CHECKING = False
@@ -60,21 +60,23 @@ class ContainerRoot(Rootfs):
         finally:
             os.close(fd)
 
-    def read(self, path: str, limit: int) -> "Optional[bytes]":
+    def opened(self, path: str) -> "Optional[int]":
         place = self._place(path)
         volume = self._over(place)
         if volume is None:
-            return super().read(path, limit)
+            return super().opened(path)
         fd = _open(volume, place)
         if fd is None:
             return None
         try:
-            size = os.fstat(fd).st_size if stat.S_ISREG(os.fstat(fd).st_mode) else limit + 1
-            if size > limit:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise VolumeError(path, volume.destination)
-            return reading.file(f"/proc/self/fd/{fd}", limit)[:limit]
+            return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
         finally:
             os.close(fd)
+
+    def names(self, path: str, limit: int) -> "Optional[list[str]]":
+        return super().names(path, limit) if self._over(self._place(path)) is None else None
 
     def publish(self, path: str, data: bytes, mode: int = 0o644) -> None:
         place = self._place(path)
@@ -139,7 +141,7 @@ class ContainerRoot(Rootfs):
 
     def _generate(self, path: str, data: bytes, mode: int) -> None:
         source = f"{self._bundle}/gpudock{path.replace('/', '-')}"
-        oci.put(source, data, mode, (0, 0))
+        oci.put(source, data, mode, self.owner)
         self.generated = [each for each in self.generated if each["destination"] != path]
         self.generated.append({"destination": path, "type": "bind", "source": source, "options": list(_OPTIONS)})
 

@@ -133,3 +133,22 @@ def test_extras() -> None:
     with pytest.raises(RefusedError, match="NVIDIA_IMEX_CHANNELS=1 asks for what this machine does not have") as found:
         injected(plan, asking("none", ("imex", "1", "NVIDIA_IMEX_CHANNELS=1")))
     assert "for imex it has 0, all" in found.value.why
+
+
+@pytest.mark.parametrize(
+    ("linux", "owner"),
+    [
+        ({}, (0, 0)),
+        ({"uidMappings": None, "gidMappings": []}, (0, 0)),
+        (
+            {
+                "uidMappings": [{"containerID": 1, "hostID": 5}, {"containerID": 0, "hostID": 100000, "size": 65536}],
+                "gidMappings": [{"containerID": 0, "hostID": 200000, "size": 1}],
+            },
+            (100000, 200000),
+        ),
+        ({"uidMappings": [{"containerID": 0, "hostID": "0"}], "gidMappings": "x"}, (0, 0)),
+    ],
+)
+def test_the_containers_root(linux: dict[str, Json], owner: tuple[int, int]) -> None:
+    assert injection.container_root({"linux": linux}) == owner
