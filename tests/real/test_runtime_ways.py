@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from real.harness import images, runtimes
+from real.harness import images, runtimes, subordinate
 from real.harness.engines import Engine
 from real.harness.product import Product, product
 from real.harness.runtimes import Configured
@@ -16,7 +16,6 @@ pytestmark = pytest.mark.real
 
 DRIVER, NEWER = "580.159.04", "590.10"
 LOADED = re.compile(r"^(\S+) ok ", re.MULTILINE)
-OTHER, SUBORDINATE = "daemon", 231072  # docker does not remap to root
 
 
 @pytest.fixture(scope="module")
@@ -114,18 +113,18 @@ def test_a_build_with_the_default_runtime_leaves_no_driver_in_the_image(by_defau
 @pytest.fixture(scope="module")
 def remapped(gpudock: Product, session_root: Path) -> Iterator[Configured]:
     """Docker 20.10 whose containers' users are others of the host."""
-    files = {path: path.read_bytes() if path.exists() else None for path in map(Path, ("/etc/subuid", "/etc/subgid"))}
     mode = session_root.stat().st_mode
+    session_root.chmod(0o755)  # their root must get to its own files
     try:
-        session_root.chmod(0o755)  # their root must get to its own files
-        for path, before in files.items():
-            path.write_bytes((before or b"") + f"{OTHER}:{SUBORDINATE}:65536\n".encode())
-        with runtimes.docker(20, gpudock, session_root / "docker20-remapped", **{"userns-remap": OTHER}) as made:
+        with (
+            subordinate.ids(),
+            runtimes.docker(
+                20, gpudock, session_root / "docker20-remapped", **{"userns-remap": subordinate.USER}
+            ) as made,
+        ):
             yield made
     finally:
         session_root.chmod(mode)
-        for path, before in files.items():
-            path.unlink() if before is None else path.write_bytes(before)
 
 
 def test_remapped_users_get_the_gpu_and_nothing_of_the_hosts_root(remapped: Configured, tmp_path: Path) -> None:

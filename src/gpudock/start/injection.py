@@ -57,12 +57,12 @@ def _of_extra(name: str, device: str, source: str, extra: "Extra | None") -> "li
     return found
 
 
-def inject(changes: "Changes", what: Given) -> None:
-    """Make the config.json bring `what` to the container."""
+def inject(changes: "Changes", what: Given, *, rootless: bool = False) -> None:
+    """Make the config.json bring `what` to the container. `rootless`: this process is in a user namespace itself."""
     strip_nvidia_hook(changes)
     for text in edits.ENVIRONMENT:
         _set_variable(changes, text)
-    remapped = has_user_namespace(changes.config)
+    remapped = rootless or has_user_namespace(changes.config)
     owner = _user(changes.config)
     for node in what.nodes:
         if remapped and node["host"] != node["path"]:  # runtimes bind the host's node of the same path there

@@ -45,7 +45,7 @@ def trusted(path: str, limit: int) -> bytes:
 
 def _trust(found: os.stat_result, path: str) -> None:
     owners = {0, os.geteuid()}
-    if found.st_uid not in owners and not (_in_user_namespace() and found.st_uid == _nobody()):
+    if found.st_uid not in owners and not (in_user_namespace() and found.st_uid == _nobody()):
         raise RefusedError(
             f"{path} belongs to user {found.st_uid}.", why="what decides at container start must belong to root"
         )
@@ -53,8 +53,8 @@ def _trust(found: os.stat_result, path: str) -> None:
         raise RefusedError(f"{path} can be written by others than its owner.", mend=f"chmod go-w {path}")
 
 
-def _in_user_namespace() -> bool:
-    """Whether this is a container's user namespace, in which the machine's root is nobody."""
+def in_user_namespace() -> bool:
+    """Whether this is not the machine's own user namespace: its root is nobody here."""
     return _text("/proc/self/uid_map").split()[2:3] != [_WHOLE]
 
 

@@ -14,7 +14,7 @@ from gpudock.plan import capabilities, requirement
 from gpudock.plan.document import MOUNT_POINT
 from gpudock.plan.request import VOID
 from gpudock.plan.select import select
-from gpudock.start import asked, edit, encode, injection, oci, reading, renew, settings
+from gpudock.start import asked, edit, encode, injection, oci, plans, reading, renew, settings
 from gpudock.start.changes import Changes
 from gpudock.start.command import Command
 from gpudock.start.rootfs import VolumeError, refuse_links
@@ -111,7 +111,7 @@ def _give(found: "Settings", wanted: "Asked", edited: Changes, command: Command)
         root.owner = injection.container_root(edited.config)
         refuse_links(root)
         left_out = _impossible(root, what)
-        injection.inject(edited, what)
+        injection.inject(edited, what, rootless=plans.in_user_namespace())
         gpus = [gpu for gpu in plan["gpus"] if any(each.gpu is gpu for each in selected)]
         changed = edit.apply(root, plan, variant, gpus)
     finally:
