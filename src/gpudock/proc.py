@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gpudock.errors import HostError
 
@@ -18,23 +18,21 @@ NOT_FOUND = 127
 TIMED_OUT = 124
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """argv, what to feed it, and how long it may take (seconds). `env` replaces the caller's environment.
 
     The child also inherits `pass_fds`. With kill=False it is only asked to stop: KILL in a driver call can hang a GPU.
     """
 
     argv: tuple[str, ...]
-    stdin: bytes = field(default=b"", kw_only=True)
-    timeout: float = field(default=60.0, kw_only=True)
-    env: Mapping[str, str] | None = field(default=None, kw_only=True)
-    pass_fds: tuple[int, ...] = field(default=(), kw_only=True)
-    kill: bool = field(default=True, kw_only=True)
+    stdin: bytes = b""
+    timeout: float = 60.0
+    env: Mapping[str, str] | None = None
+    pass_fds: tuple[int, ...] = ()
+    kill: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     code: int
     out: str
     err: str
@@ -103,7 +101,7 @@ def show(argv: tuple[str, ...]) -> int:
 def become(argv: tuple[str, ...], env: Mapping[str, str] | None = None) -> None:
     """Replace this process, so that exit code, signals and terminal are the program's own. Returns never."""
     try:
-        os.execvpe(argv[0], argv, dict(os.environ if env is None else env))  # noqa: S606  argv only, no shell
+        os.execvpe(argv[0], argv, dict(os.environ if env is None else env))
     except FileNotFoundError as error:
         raise HostError(f"{argv[0]} is not installed or not on PATH.") from error
     except OSError as error:

@@ -15,7 +15,7 @@ from gpudock.plan import reader
 from gpudock.plan.document import Plan
 from gpudock.refresh import cycle
 from gpudock.refresh.current import plan_path
-from gpudock.refresh.cycle import Settings
+from gpudock.refresh.making import Settings
 from unit.machines import LIB, VERSION, node
 from unit.refresh.hosts import Host
 

@@ -9,7 +9,7 @@ from gpudock import proc, publish
 from gpudock.errors import RefusedError
 from gpudock.refresh import cycle
 from gpudock.refresh.adopt import adopt
-from gpudock.refresh.cycle import Settings
+from gpudock.refresh.making import Settings
 from gpudock.refresh.paths import Paths, check
 from unit.machines import whole
 from unit.refresh.hosts import Host

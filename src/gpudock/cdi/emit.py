@@ -5,7 +5,7 @@ Strings that YAML could take for something else are quoted.
 
 import json
 import re
-from collections.abc import Iterator
+from functools import cache
 
 # Plain in every YAML: a version, or no leading digit, sign or indicator, no blanks; and none of YAML 1.1's words.
 _PLAIN = re.compile(r"\d+\.\d+\.\d+|[A-Za-z_/][A-Za-z0-9_./=+-]*")
@@ -14,36 +14,35 @@ _WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"}
 
 def yaml(document: object) -> str:
     """The document (mappings, lists, strings, integers, booleans) in block style."""
-    return "\n".join(_lines(document, "")) + "\n"
+    lines: list[str] = []
+    _write(lines, document, "")
+    return "\n".join(lines) + "\n"
 
 
-def _lines(value: object, indent: str) -> Iterator[str]:
+def _write(lines: list[str], value: object, indent: str) -> None:
     if isinstance(value, dict) and value:
         for key, item in value.items():
-            yield from _entry(f"{indent}{_scalar(key)}:", item, indent)
+            head = f"{indent}{_scalar(key)}:"
+            if isinstance(item, dict | list) and item:
+                lines.append(head)
+                _write(lines, item, indent + "  " if isinstance(item, dict) else indent)
+            else:
+                lines.append(f"{head} {_scalar(item)}")
     elif isinstance(value, list) and value:
         for item in value:
-            nested = list(_lines(item, indent + "  "))
-            yield f"{indent}- {nested[0].lstrip(' ')}"
-            yield from nested[1:]
+            first = len(lines)
+            _write(lines, item, indent + "  ")
+            lines[first] = f"{indent}- {lines[first].lstrip(' ')}"
     else:
-        yield indent + _scalar(value)
-
-
-def _entry(head: str, item: object, indent: str) -> Iterator[str]:
-    if isinstance(item, dict) and item:
-        yield head
-        yield from _lines(item, indent + "  ")
-    elif isinstance(item, list) and item:
-        yield head
-        yield from _lines(item, indent)
-    else:
-        yield f"{head} {_scalar(item)}"
+        lines.append(indent + _scalar(value))
 
 
 def _scalar(value: object) -> str:
-    if not isinstance(value, str):
-        return json.dumps(value, default=str)
+    return _text(value) if isinstance(value, str) else json.dumps(value, default=str)
+
+
+@cache  # most of a specification's strings stand in it many times
+def _text(value: str) -> str:
     if _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
     return '"' + "".join(map(_character, value)) + '"'

@@ -36,3 +36,8 @@ def earlier(where: "Paths") -> Earlier:
         if danger:
             raise RefusedError(f"The folder {folder} is not used again without being named.", why=danger, mend=mend)
     return Earlier(host, source.library_links)
+
+
+def before(host: HostOptions, where: "Paths") -> Earlier:
+    """Where a refresh with these options reads the machine: without any, where it did the last time."""
+    return earlier(where) if host == HostOptions() else Earlier(host, library_links=False)

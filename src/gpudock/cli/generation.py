@@ -1,4 +1,4 @@
-"""What `gpudock cdi generate` and `diff` share: a plan for this machine, and the specification made of it."""
+"""How `gpudock cdi generate` comes to its specification, and makes what that refers to."""
 
 import os
 from typing import TYPE_CHECKING, cast
@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, cast
 from gpudock import publish
 from gpudock.cdi import project
 from gpudock.cdi.validate import problems
-from gpudock.cli.earlier import Earlier, earlier
-from gpudock.cli.options import HostOptions
+from gpudock.cli.options import with_engines
 from gpudock.cli.terminal import say
 from gpudock.errors import RefusedError, UsageError
 from gpudock.facts.base import Missing
@@ -15,53 +14,52 @@ from gpudock.gpu.extras import extras
 from gpudock.plan.quote import quote
 from gpudock.plan.request import ALL, NONE, VOID, parse_visible_devices
 from gpudock.plan.select import select
-from gpudock.refresh import cycle, install, paths
+from gpudock.refresh import install, making, paths
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gpudock.cdi.schema import Spec
     from gpudock.facts.snapshot import Snapshot
     from gpudock.plan.document import Plan
 
-SETTINGS = cycle.Settings()
+SETTINGS = making.Settings()
 
 
-def specification(host: HostOptions, options: project.Options, mode: str, hook_path: str | None) -> "Spec":
-    """The specification of one mode. As root, on the machine itself, what it refers to is made too."""
-    if hook_path and not os.path.isabs(hook_path):
-        raise UsageError(
-            f"--hook-path {quote(hook_path)} is no absolute path.", why="engines start hooks by their path"
-        )
-    if mode in cycle.EXTRA_KINDS:
-        return _checked(_beside(host.load(), options, mode), options)
+def specification(
+    taken: "Callable[[], Snapshot]", options: project.Options, mode: str, hook_path: str | None, *, print_only: bool
+) -> "Spec":
+    """The specification of the GPUs. As root, unless `print_only`, what it refers to is made too."""
     where = paths.default_paths()
-    snapshot = host.for_refresh()
+    snapshot = taken() if print_only else with_engines(taken())
     _check_mode(mode, wsl=snapshot.system.wsl)
-    made = cycle.compiled(snapshot, where, SETTINGS)
-    plan = cycle.plan_path(made.plan, where)
+    made = making.compiled(snapshot, where, SETTINGS)
+    plan = making.plan_path(made.plan, where)
     program = (hook_path, os.path.basename(hook_path)) if hook_path else install.planned(where.libexec)
-    complete = cycle.options(snapshot, program, plan)
+    complete = making.options(snapshot, program, plan)
     complete = options._replace(hook=complete.hook, groups=complete.groups, device_ids=_named(made.plan, options))
     spec = _checked(_projected(made.plan, complete, mode), options)
-    if os.geteuid() != 0 or host.snapshot:
+    if os.geteuid() != 0 or print_only:
         say(f"only printed: {plan} and the driver tree are made by: sudo gpudock refresh")
         return spec
     paths.check(where)
     with publish.lock(where.lock):  # a refresh at the same time would take the staging folders away
-        cycle.prepared(made, where, SETTINGS)
-        installed = install.installed(where.libexec)
+        making.prepared(made, where, SETTINGS)
+        installed = install.installed(where.libexec, where=where)
     if hook_path or installed == program:
         return spec
     return _projected(made.plan, complete._replace(hook=(*installed, "--plan", plan)), mode)
 
 
-def _beside(snapshot: "Snapshot", options: project.Options, mode: str) -> "Spec":
+def beside(snapshot: "Snapshot", options: project.Options, mode: str) -> "Spec":
     """What a machine has beside its GPUs can be used without one, and without the driver's files."""
     nodes = {node.path: node for node in snapshot.nodes}
     sockets = () if isinstance(snapshot.driver, Missing) else snapshot.driver.sockets
     found = extras(nodes, snapshot.kernel_driver.capabilities, sockets)
     own_kind = (options.vendor, options.device_class) != (project.VENDOR, project.CLASS)
-    kind = f"{options.vendor}/{options.device_class}" if own_kind else cycle.EXTRA_KINDS[mode]
-    return project.beside(cast("Plan", {"extras": found}), mode, kind)  # all of a plan that it looks at
+    kind = f"{options.vendor}/{options.device_class}" if own_kind else making.EXTRA_KINDS[mode]
+    # All of a plan that the projection looks at:
+    return _checked(project.beside(cast("Plan", {"extras": found}), mode, kind), options)
 
 
 def _named(plan: "Plan", options: project.Options) -> tuple[str, ...]:
@@ -95,20 +93,3 @@ def _check_mode(mode: str, *, wsl: bool) -> None:
         raise RefusedError("This machine is not WSL.", mend="leave --mode out")
     if mode == "nvml" and wsl:
         raise UsageError("WSL knows no device nodes of single GPUs.", mend="use --mode wsl, or leave it out")
-
-
-def source(host: HostOptions) -> HostOptions:
-    """Where a refresh with these options reads the machine: without any, where it did the last time."""
-    return _before(host).host
-
-
-def previewed(host: HostOptions) -> cycle.Preview:
-    """What `gpudock refresh` would write now."""
-    where = paths.default_paths()
-    before = _before(host)
-    settings = SETTINGS._replace(library_links=before.library_links)
-    return cycle.preview(before.host.for_refresh(), install.planned(where.libexec), where, settings)
-
-
-def _before(host: HostOptions) -> Earlier:
-    return earlier(paths.default_paths()) if host == HostOptions() else Earlier(host, library_links=False)

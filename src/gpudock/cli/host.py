@@ -4,7 +4,8 @@ import sys
 
 import click
 
-from gpudock.cli.options import HostOptions, host_options
+from gpudock.cli.by_click import host_options
+from gpudock.cli.options import HostOptions
 
 
 @click.group(invoke_without_command=True)

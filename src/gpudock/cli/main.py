@@ -1,73 +1,57 @@
 """The program `gpudock`: finds the verb, runs it, and is the only place where errors become text and exit codes."""
 
-import importlib
-import io
 import os
 import sys
 from collections.abc import Sequence
 
-import click
-
 from gpudock import __version__
-from gpudock.cli.terminal import safe, say
+from gpudock.cli.terminal import say
+from gpudock.cli.verb import Verb, Verbs
 from gpudock.errors import GpudockError
 
-# verb -> (module of this package, name of its click command, line for --help). Modules are imported when called.
+# verb -> (module of this package, name in it, line for --help). Modules are imported when called.
 VERBS = {
     "run": ("run", "run", "Run a container with GPUs: docker's run, any image."),
     "create": ("run", "create", "Create a container with GPUs, without starting it."),
     "host": ("host", "host", "Show what gpudock sees of this machine; write snapshots."),
     "refresh": ("refresh", "refresh", "Make driver tree and CDI specification fit the machine."),
+    "configure": ("configure", "configure", "Make docker, podman, containerd or CRI-O know the runtime."),
     "cdi": ("cdi", "cdi", "Generate, list, show, validate and compare CDI specifications."),
     "simulate": ("simulate", "simulate", "Make simulated GPUs, for machines that have none."),
 }
+HELP = """NVIDIA GPUs in containers: any image, any driver, docker and podman.
+
+\b
+First, once and after driver upgrades:  sudo gpudock refresh
+Then:                                   gpudock run --gpus all IMAGE COMMAND
+"""
 UNEXPECTED = 70  # EX_SOFTWARE
 INTERRUPTED = 130
 
 
-class Verbs(click.Group):
-    """Imports a verb's module only when that verb is called, so that each costs what it needs and no more."""
+def called(words: Sequence[str]) -> object:
+    """Do what the words say. Returns the exit code, or anything else for 0; raises what the verb raises."""
+    if [*words] == ["--version"]:
+        print(f"gpudock {__version__}")
+        return 0
+    verbs = Verbs(HELP, VERBS)
+    verb, rest = verbs.find(words)
+    given = verb.read(rest) if isinstance(verb, Verb) else None
+    if isinstance(verb, Verb) and given is not None:
+        return verb.function(**given)
+    from gpudock.cli import by_click
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
-        if cmd_name not in VERBS:
-            return None
-        module, name, _ = VERBS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(f"gpudock.cli.{module}"), name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(verb, line) for verb, (_, _, line) in VERBS.items()])
-
-
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, message="gpudock %(version)s")
-def gpudock() -> None:
-    """NVIDIA GPUs in containers: any image, any driver, docker and podman.
-
-    \b
-    First, once and after driver upgrades:  sudo gpudock refresh
-    Then:                                   gpudock run --gpus all IMAGE COMMAND
-    """
+    return by_click.run(verbs, words)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run gpudock and exit: 0, the engine's or the error class's code, 130 interrupted, 70 a defect of ours."""
     try:
-        code = gpudock.main(args=arguments, prog_name="gpudock", standalone_mode=False)
+        code = called(sys.argv[1:] if arguments is None else arguments)
     except GpudockError as error:
         _print_error(error)
         code = error.exit_code
-    except click.ClickException as error:
-        _print_click(error)
-        code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         say("interrupted")
         code = INTERRUPTED
     except BrokenPipeError:
@@ -82,13 +66,6 @@ def _print_error(error: GpudockError) -> None:
     why = f"\n  why:  {error.why}" if error.why else ""
     mend = f"\n  mend: {error.mend}" if error.mend else ""
     say(error.what + why + mend)
-
-
-def _print_click(error: click.ClickException) -> None:
-    """As click shows it, which would pass a mistyped argument to the terminal raw."""
-    shown = io.StringIO()
-    error.show(shown)
-    print(safe(shown.getvalue()), end="", file=sys.stderr)
 
 
 def _report_defect(error: Exception) -> int:

@@ -3,14 +3,15 @@
 import os
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, NamedTuple, TypeVar
-
-import click
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from gpudock.cli.terminal import say_simulated
-from gpudock.facts.snapshot import Snapshot
+from gpudock.cli.verb import Option
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from gpudock.facts.snapshot import Snapshot
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class HostOptions(NamedTuple):
@@ -21,75 +22,72 @@ class HostOptions(NamedTuple):
     simulated: str | None = None
     snapshot: str | None = None
 
-    def load(self, *, engines: bool = False, packages: bool = False, announce: bool = True) -> Snapshot:
+    def load(self, *, engines: bool = False, packages: bool = False, announce: bool = True) -> "Snapshot":
         """Read the machine, or the snapshot file. Raises UsageError for options that exclude each other.
 
         `announce`: say on standard error when the machine is simulated.
         """
-        snapshot = load_snapshot(*self, engines=engines, packages=packages)
-        if announce and snapshot.roots.simulated:
-            say_simulated()
-        return snapshot
+        return self.begin(engines=engines, packages=packages, announce=announce)()
 
-    def for_refresh(self, *, announce: bool = True) -> Snapshot:
-        """As `load`. Engines take half a second to ask; a specification depends on them only when it has to carry
-        group ids, for nodes that are not open to all.
-        """
-        snapshot = self.load(announce=announce)
-        if self.snapshot or all(node.gid == 0 or node.mode & 0o006 == 0o006 for node in snapshot.nodes):
-            return snapshot
-        import msgspec
+    def begin(
+        self, *, engines: bool = False, packages: bool = False, announce: bool = True
+    ) -> "Callable[[], Snapshot]":
+        """As `load`, but the driver is only asked; calling the result reads the rest."""
+        from gpudock.errors import UsageError
+
+        if self.snapshot:
+            if self.driver_root or self.dev_root or self.simulated:
+                raise UsageError("--snapshot cannot be combined with --driver-root, --dev-root or --simulated.")
+            return lambda: _announced(_from_file(str(self.snapshot)), announce=announce)
 
         from gpudock import proc
-        from gpudock.host import engines, surroundings
-        from gpudock.host.root import Root
+        from gpudock.host import roots
+        from gpudock.host.snapshot import Taking
 
-        found = engines.read(proc.run, surroundings.of_caller(Root("/"), Root("/proc")))
-        return msgspec.structs.replace(snapshot, engines=found)
+        where = roots.roots_for(self.driver_root, self.dev_root, self.simulated)
+        taking = Taking(where, run=proc.run, engines=engines, packages=packages, own_cdi=_own_cdi_folder())
+        return lambda: _announced(taking.snapshot(), announce=announce)
+
+    def for_refresh(self, *, announce: bool = True) -> "Snapshot":
+        """As `load`, with what a specification of this machine may need besides."""
+        snapshot = self.load(announce=announce)
+        return snapshot if self.snapshot else with_engines(snapshot)
 
     def over(self, other: "HostOptions") -> "HostOptions":
         """These, and those of `other` where nothing was given here."""
         return HostOptions(*(mine or theirs for mine, theirs in zip(self, other, strict=True)))
 
 
-def load_snapshot(
-    driver_root: str | None,
-    dev_root: str | None,
-    simulated: str | None,
-    snapshot: str | None,
-    *,
-    engines: bool = False,
-    packages: bool = False,
-) -> Snapshot:
-    """A snapshot of the given folders, or out of a file ("-": standard input)."""
-    from gpudock.errors import UsageError
-
-    if snapshot:
-        if driver_root or dev_root or simulated:
-            raise UsageError("--snapshot cannot be combined with --driver-root, --dev-root or --simulated.")
-        return _from_file(snapshot)
+def with_engines(snapshot: "Snapshot") -> "Snapshot":
+    """Engines take half a second to ask; a specification depends on them only when it has to carry group ids, for nodes
+    that are not open to all.
+    """
+    if all(node.gid == 0 or node.mode & 0o006 == 0o006 for node in snapshot.nodes):
+        return snapshot
+    import msgspec
 
     from gpudock import proc
-    from gpudock.host import cdi_specs, roots
-    from gpudock.host import snapshot as host_snapshot
+    from gpudock.host import engines, surroundings
+    from gpudock.host.root import Root
 
-    return host_snapshot.take(
-        roots.roots_for(driver_root, dev_root, simulated),
-        run=proc.run,
-        engines=engines,
-        packages=packages,
-        cdi_folders=tuple(dict.fromkeys((*cdi_specs.FOLDERS, *_own_cdi_folder()))),
-    )
+    found = engines.read(proc.run, surroundings.of_caller(Root("/"), Root("/proc")))
+    return msgspec.structs.replace(snapshot, engines=found)
 
 
-def _own_cdi_folder() -> tuple[str, ...]:
-    """The folder that refresh writes to, when that is another one: a user's own, or one of GPUDOCK_CDI_DIR."""
+def _announced(snapshot: "Snapshot", *, announce: bool) -> "Snapshot":
+    if announce and snapshot.roots.simulated:
+        say_simulated()
+    return snapshot
+
+
+def _own_cdi_folder() -> str:
+    """The folder that refresh writes to, which may be another one: a user's own, or that of GPUDOCK_CDI_DIR."""
     from gpudock.refresh.paths import default_paths
 
-    return (default_paths().cdi,)
+    return default_paths().cdi
 
 
-def _from_file(path: str) -> Snapshot:
+def _from_file(path: str) -> "Snapshot":
     from gpudock.errors import InputError, RefusedError
     from gpudock.host import codec
     from gpudock.publish import read_capped
@@ -104,22 +102,26 @@ def _from_file(path: str) -> Snapshot:
         raise InputError(f"{path}: {error.what}", why=error.why, mend=error.mend) from error
 
 
-def host_options(command: Command) -> Command:
-    """Gives a command the parameter `host: HostOptions`."""
+HOST = (
+    Option(("--driver-root",), "driver_root", "Where the driver's files are. [default: /]", metavar="FOLDER"),
+    Option(("--dev-root",), "dev_root", "The folder that holds dev/. [default: the driver root]", metavar="FOLDER"),
+    Option(("--simulated",), "simulated", "Use the simulated GPUs of this folder.", metavar="FOLDER"),
+    Option(("--snapshot",), "snapshot", "Use this snapshot instead of the machine.", metavar="FILE"),
+)
 
-    @click.option("--driver-root", metavar="FOLDER", help="Where the driver's files are. [default: /]")
-    @click.option("--dev-root", metavar="FOLDER", help="The folder that holds dev/. [default: the driver root]")
-    @click.option("--simulated", metavar="FOLDER", help="Use the simulated GPUs of this folder.")
-    @click.option("--snapshot", metavar="FILE", help="Use this snapshot instead of the machine.")
-    @wraps(command)
+
+def on_host(function: Function) -> Function:
+    """Gives a function that has the parameter `host: HostOptions` those of the options HOST instead."""
+
+    @wraps(function)
     def with_host(
-        *arguments: Any,  # noqa: ANN401  the wrapped command's own
+        *arguments: Any,  # noqa: ANN401  the function's own
         driver_root: str | None,
         dev_root: str | None,
         simulated: str | None,
         snapshot: str | None,
         **others: Any,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
-        return command(*arguments, host=HostOptions(driver_root, dev_root, simulated, snapshot), **others)
+        return function(*arguments, host=HostOptions(driver_root, dev_root, simulated, snapshot), **others)
 
     return with_host  # type: ignore[return-value]

@@ -2,28 +2,46 @@
 
 from typing import TYPE_CHECKING
 
-import click
-
-from gpudock.cli.options import HostOptions, host_options
+from gpudock.cli.options import HOST, HostOptions, on_host
 from gpudock.cli.terminal import say, show
+from gpudock.cli.verb import Option, Verb
 
 if TYPE_CHECKING:
-    from gpudock.refresh.cycle import Outcome, Preview, Settings
+    from gpudock.refresh.cycle import Outcome, Preview
+    from gpudock.refresh.making import Settings
     from gpudock.refresh.paths import Paths
 
 
-@click.command()
-@host_options
-@click.option("--capabilities", "wanted", multiple=True, metavar="A,B", help="Also build the driver with just these.")
-@click.option("--way", type=click.Choice(["link", "reflink", "bind", "copy"]), help="Place new trees' files so only.")
-@click.option("--library-links/--no-library-links", default=None, help="Also link into each image's library folder.")
-@click.option("--adopt", is_flag=True, help="Take over from NVIDIA's toolkit: set its specification and units aside.")
-@click.option("--undo", is_flag=True, help="Give back what --adopt took over, and nothing else.")
-@click.option("--install-units", is_flag=True, help="Refresh at boot and on driver changes, by systemd and udev.")
-@click.option("--remove-units", is_flag=True, help="Take those units away again, and nothing else.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing when all is well.")
-def refresh(
+OPTIONS = (
+    *HOST,
+    Option(("--capabilities",), "wanted", "Also build the driver with just these.", default=(), metavar="A,B"),
+    Option(("--way",), "way", "Place new trees' files so only.", choices=("link", "reflink", "bind", "copy")),
+    Option(
+        ("--library-links",),
+        "library_links",
+        "Also link into each image's library folder.",
+        off="--no-library-links",
+    ),
+    Option(
+        ("--adopt",),
+        "adopt",
+        "Take over from NVIDIA's toolkit: set its specification and units aside.",
+        default=False,
+    ),
+    Option(("--undo",), "undo", "Give back what --adopt took over, and nothing else.", default=False),
+    Option(
+        ("--install-units",),
+        "install_units",
+        "Refresh at boot and on driver changes, by systemd and udev.",
+        default=False,
+    ),
+    Option(("--remove-units",), "remove_units", "Take those units away again, and nothing else.", default=False),
+    Option(("--dry-run",), "dry_run", "Say what would be done; change nothing.", default=False),
+    Option(("-q", "--quiet"), "quiet", "Say nothing when all is well.", default=False),
+)
+
+
+def _refresh(
     host: HostOptions,
     *,
     wanted: tuple[str, ...],
@@ -42,9 +60,9 @@ def refresh(
     When NVIDIA's toolkit has written a specification for the same devices, that one is left alone and used, unless
     --adopt is given. Without a usable driver or GPU the exit code is 4 and gpudock's own specification is removed.
     """
-    from gpudock.cli.earlier import Earlier, earlier
+    from gpudock.cli.earlier import before
     from gpudock.plan import capabilities
-    from gpudock.refresh import cycle, paths, place
+    from gpudock.refresh import making, paths, place
 
     where = paths.default_paths()
     _check(host, actions)
@@ -52,19 +70,22 @@ def refresh(
     if actions["undo"] or actions["remove_units"]:
         lines = _taken_back(where, undo=actions["undo"])
     else:
-        before = earlier(where) if host == HostOptions() else Earlier(host, library_links=False)
-        settings = cycle.Settings(
+        last = before(host, where)
+        settings = making.Settings(
             wanted=tuple(capabilities.parse(names) for names in wanted),
             ways=tuple(known for known in place.WAYS if way in {None, known}),
-            library_links=before.library_links if library_links is None else library_links,
+            library_links=last.library_links if library_links is None else library_links,
         )
         if actions["dry_run"]:
-            lines = _preview_lines(_previewed(before.host, where, settings))
+            lines = _preview_lines(_previewed(last.host, where, settings))
         else:
-            lines, code = _refreshed(before.host, where, settings, actions)
+            lines, code = _refreshed(last.host, where, settings, actions)
     if not quiet:
         show("\n".join(lines))
     return code
+
+
+refresh = Verb(on_host(_refresh), OPTIONS)
 
 
 def _check(host: HostOptions, actions: dict[str, bool]) -> None:
@@ -95,17 +116,19 @@ def _refreshed(
     from gpudock import proc
     from gpudock.errors import HostError
     from gpudock.host.roots import roots_for
-    from gpudock.refresh import adopt, cycle, install, program, units
+    from gpudock.refresh import cycle, install
 
     settings = settings._replace(roots=roots_for(*source[:3]))
 
     done: list[str] = []
     if actions["adopt"]:
+        from gpudock.refresh import adopt, making
+
         snapshot = source.load()
-        cycle.compiled(snapshot, where, settings)  # nobody's specification is set aside for one that cannot be made
+        making.compiled(snapshot, where, settings)  # nobody's specification is set aside for one that cannot be made
         others = cycle.foreign(snapshot)
         done = adopt.adopt([spec.path for spec in others], where, proc.run)
-    outcome = cycle.refresh(source.for_refresh, lambda: install.installed(where.libexec), where, settings)
+    outcome = cycle.refresh(source.for_refresh, lambda: install.installed(where.libexec, where=where), where, settings)
     for warning in outcome.warnings:
         say(warning)
     done += _outcome_lines(outcome)
@@ -113,6 +136,8 @@ def _refreshed(
     if not actions["install_units"]:
         return done, code
     show("\n".join(done))  # it is done, whatever becomes of the units
+    from gpudock.refresh import program, units
+
     installed = program.installed()
     return [*units.install(installed, proc.run), *program.link_for_sudo(installed)], code
 
@@ -124,6 +149,8 @@ def _previewed(host: HostOptions, where: "Paths", settings: "Settings") -> "Prev
 
 
 def _preview_lines(preview: "Preview") -> list[str]:
+    for warning in preview.warnings:
+        say(warning)
     if preview.foreign:
         return [f"would leave {spec.path} alone: it already defines these devices" for spec in preview.foreign]
     lines = [f"would write {preview.path}" if preview.changed else f"{preview.path} is up to date"]

@@ -1,56 +1,38 @@
 """`gpudock run` and `gpudock create`: docker's or podman's own, with GPUs."""
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
-import click
-
 from gpudock.cli.terminal import say
+from gpudock.cli.verb import Option, Verb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from gpudock.engine.base import Wish
     from gpudock.engine.flags import Arguments
     from gpudock.engine.prepare import Tools
     from gpudock.refresh.paths import Paths
 
-_OPTIONS = (
-    click.Option(["--gpus"], metavar="REQUEST", help="all, a number, device=0,GPU-8f3c,0:1, none; docker's full form."),
-    click.Option(
-        ["--engine"], metavar="docker|podman", help="Which to use. [default: $GPUDOCK_ENGINE, else docker, podman]"
+OPTIONS = (
+    Option(("--gpus",), "gpus", "all, a number, device=0,GPU-8f3c,0:1, none; docker's full form.", metavar="REQUEST"),
+    Option(
+        ("--engine",),
+        "engine",
+        "Which to use. [default: $GPUDOCK_ENGINE, else docker, podman]",
+        metavar="docker|podman",
     ),
-    click.Option(["--context"], metavar="NAME", help="Docker's context: an engine on another machine, for example."),
-    click.Option(["-H", "--host"], metavar="ADDRESS", help="Docker's address, such as ssh://user@machine."),
-    click.Option(["--dry-run"], is_flag=True, help="Print the engine's command instead of running it."),
-    click.Option(["--help"], is_flag=True, help="Show this message and exit."),
+    Option(("--context",), "context", "Docker's context: an engine on another machine, for example.", metavar="NAME"),
+    Option(("-H", "--host"), "host", "Docker's address, such as ssh://user@machine.", metavar="ADDRESS"),
+    Option(("--dry-run",), "dry_run", "Print the engine's command instead of running it.", default=False),
+    Option(("--help",), "help", "Show this message and exit.", default=False),
 )
-
 
 _NOT_HERE = ("snapshot", "simulated", "driver-root", "dev-root")  # gpudock's options, but of other verbs
 
 
-class EngineVerb(click.Command):
-    """A command that leaves its arguments as they are: they are the engine's, and only the engine knows them all."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.params["words"] = tuple(args)
-        ctx.args = []
-        return ctx.args
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """For --help alone."""
-        del ctx
-        return list(_OPTIONS)
-
-    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return ["[OPTIONS]", "IMAGE", "[COMMAND]", "[ARG...]"]
-
-
-@click.command(cls=EngineVerb, short_help="Run a container with GPUs.")
-@click.pass_context
-def run(ctx: click.Context, words: tuple[str, ...]) -> int:
+def _run(arguments: "Arguments") -> int:
     """Run a command in a new container, with the GPUs asked for.
 
     Every option of `docker run` (or `podman run`) works and keeps its meaning. With --gpus, gpudock checks what would
@@ -62,33 +44,32 @@ def run(ctx: click.Context, words: tuple[str, ...]) -> int:
     gpudock run --rm --gpus device=0,1 -v "$PWD":/work -w /work IMAGE python a.py
     gpudock run --rm --gpus '1,"capabilities=compute,utility,video"' IMAGE
     """
-    return _start(ctx, words)
+    return _engine("run", arguments, os.environ)
 
 
-@click.command(cls=EngineVerb, short_help="Create a container with GPUs.")
-@click.pass_context
-def create(ctx: click.Context, words: tuple[str, ...]) -> int:
+def _create(arguments: "Arguments") -> int:
     """Create a container with the GPUs asked for, without starting it.
 
     Every option of `docker create` (or `podman create`) works and keeps its meaning; see gpudock run --help. The GPUs
     are settled now: start the container with the engine's own start.
     """
-    return _start(ctx, words)
+    return _engine("create", arguments, os.environ)
 
 
-def _start(ctx: click.Context, words: tuple[str, ...]) -> int:
-    import os
-
+def _scan(words: "Sequence[str]", verb: str) -> "dict[str, Arguments] | None":
+    """The words are the engine's, and only the engine knows all its options. None: the user asks for help."""
     from gpudock.engine import flags
 
-    verb = str(ctx.info_name)
     try:
-        arguments = flags.scan(words, verb)
+        arguments = flags.scan(tuple(words), verb)
     except flags.HelpAsked:
-        click.echo(ctx.get_help())
-        return 0
+        return None
     _refuse_others(arguments, verb)
-    return _engine(verb, arguments, os.environ)
+    return {"arguments": arguments}
+
+
+run = Verb(_run, OPTIONS, lambda words: _scan(words, "run"))
+create = Verb(_create, OPTIONS, lambda words: _scan(words, "create"))
 
 
 def _refuse_others(arguments: "Arguments", verb: str) -> None:
@@ -158,8 +139,6 @@ def _become(argv: tuple[str, ...], *, dry_run: bool) -> int:
 
 
 def _tools(wish: "Wish", environment: "Mapping[str, str]") -> "Tools":
-    import os
-
     from gpudock import proc
     from gpudock.engine.local import Here
     from gpudock.engine.prepare import Tools
@@ -203,16 +182,16 @@ def _refresher(where: "Paths") -> "Callable[[tuple[tuple[str, ...], ...]], objec
 
     def refresh(wanted: tuple[tuple[str, ...], ...]) -> object:
         from gpudock.cli.earlier import earlier
-        from gpudock.refresh import cycle, install
+        from gpudock.refresh import cycle, install, making
 
         before = earlier(where)
         reason = f"for {','.join(wanted[0])}" if wanted else "because it no longer fits this machine"
         say(f"the CDI specification is made anew, {reason}")
         return cycle.refresh(
             lambda: before.host.for_refresh(announce=False),  # the container's own notes say it
-            lambda: install.installed(where.libexec),
+            lambda: install.installed(where.libexec, where=where),
             where,
-            cycle.Settings(wanted=wanted, library_links=before.library_links),
+            making.Settings(wanted=wanted, library_links=before.library_links),
         )
 
     return refresh

@@ -4,9 +4,7 @@ terminal obeys the escape sequences in them.
 
 import sys
 
-import click
-
-_SAID = "gpudock.simulated"  # in the context of one invocation
+_said_simulated = False
 
 
 def safe(text: str) -> str:
@@ -29,9 +27,8 @@ def say(text: str) -> None:
 
 
 def say_simulated() -> None:
-    """Once in a command, however often it reads the simulated machine."""
-    context = click.get_current_context(silent=True)
-    said = {} if context is None else context.meta  # shared by a command and its groups
-    if not said.setdefault(_SAID, False):
-        said[_SAID] = True
+    """Once in a process, however often it reads the simulated machine."""
+    global _said_simulated  # noqa: PLW0603  what a person has read belongs to the process
+    if not _said_simulated:
+        _said_simulated = True
         say("SIMULATED: these GPUs are not real")

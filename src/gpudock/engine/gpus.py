@@ -36,7 +36,7 @@ class Reading:
 
 def of_plan(plan: Plan, run: proc.Runner = proc.run) -> Reading:
     """With the NVML that the plan was made with, so a simulated host is asked for its own."""
-    files = [file["host"] for file in plan["key"]["files"] if os.path.basename(file["host"]).startswith(LIBRARY)]
+    files = [file["host"] for file in plan["key"]["files"] if f"/lib64/{LIBRARY}" in file["host"]]
     return Reading(lambda: _ask(files[0] if files else None, run))
 
 

@@ -22,6 +22,16 @@ USUAL = (
 TREE_OPTIONS = ["ro", "nosuid", "nodev", "rbind", "rprivate"]
 
 
+class ReplacedError(DriverProblemError):
+    """The host has lost the files of the loaded module's driver. A tree that was made of them may still be whole."""
+
+    def __init__(self, what: str, *, why: str, mend: str, installed: str, loaded: str) -> None:
+        super().__init__(what, why=why, mend=mend)
+        self.until_reboot = (
+            f"{installed} is installed, {loaded} is still loaded: containers keep {loaded} until the reboot"
+        )
+
+
 class Compiled(NamedTuple):
     plan: document.Plan
     generation: str  # the driver tree's folder name
@@ -57,7 +67,7 @@ def compile_plan(
         wsl=snapshot.system.wsl,
         driver_root=snapshot.roots.driver,
         dev_root=snapshot.roots.dev,
-        key=_key(snapshot, driver, _paths(gpus, variants)),
+        key=_key(snapshot, _files(contents, f"{trees}/{generation}"), _paths(gpus, variants)),
         gpus=gpus,
         variants=variants,
         extras=extras(nodes, snapshot.kernel_driver.capabilities, driver.sockets),
@@ -70,21 +80,25 @@ def usable_driver(snapshot: Snapshot) -> DriverFiles:
     """The driver files, after the reasons why they could not be used were ruled out."""
     driver, loaded = snapshot.driver, snapshot.kernel_driver.version
     if isinstance(driver, Missing):
-        raise DriverProblemError(
+        what, mend = (
             "No NVIDIA driver was found on this machine.",
-            why=driver.reason,
-            mend="install the driver, or name its folder with --driver-root",
+            "install the driver, or name its folder with --driver-root",
         )
+        if isinstance(loaded, str):  # a package manager removes one driver before it installs the next
+            raise ReplacedError(what, why=driver.reason, mend=mend, installed="no driver", loaded=loaded)
+        raise DriverProblemError(what, why=driver.reason, mend=mend)
     if not snapshot.system.wsl:
         if isinstance(loaded, Missing):
             raise DriverProblemError(
                 "The NVIDIA kernel module is not loaded.", why=loaded.reason, mend="sudo modprobe nvidia, or reboot"
             )
         if isinstance(driver.version, str) and driver.version != loaded:
-            raise DriverProblemError(
+            raise ReplacedError(
                 f"The loaded kernel module is {loaded}, the driver's libraries are {driver.version}.",
                 why="the driver was upgraded without reloading its module",
                 mend="reboot, or unload and load the nvidia modules",
+                installed=f"driver {driver.version}",
+                loaded=loaded,
             )
     if not snapshot.gpus and not snapshot.system.wsl:
         reason = snapshot.nvml.reason if isinstance(snapshot.nvml, Missing) else "the driver reports none"
@@ -163,7 +177,20 @@ def _socket(socket: Socket) -> document.Mount:
     return document.Mount(host=socket.host, container=socket.path, options=[*read_only, *OPTIONS])
 
 
-def _key(snapshot: Snapshot, driver: DriverFiles, paths: set[str]) -> document.Key:
+def _files(contents: dict[str, layout.Content], tree: str) -> list[document.FileIdentity]:
+    """The tree's own files, each in the first variant that has it. On the host they may be replaced by those of another
+    driver long before that one is loaded. Those of loaders may differ from the host's.
+    """
+    first = {
+        path: document.FileIdentity(host=f"{tree}/{label}/{path}", size=source.size, mtime_ns=source.mtime_ns)
+        for label, content in reversed(contents.items())
+        for path, source in content.files
+        if source.role != "config"
+    }
+    return [first[path] for path in sorted(first)]
+
+
+def _key(snapshot: Snapshot, files: list[document.FileIdentity], paths: set[str]) -> document.Key:
     """Only what the nodes `paths` depend on: a driver beside NVIDIA's that was loaded again must not stop all GPUs."""
     minors = {capability.name: capability.minor for capability in snapshot.kernel_driver.capabilities}
     used = [name for gpu in snapshot.gpus for instance in gpu.instances for name in rights(gpu, instance)]
@@ -176,8 +203,5 @@ def _key(snapshot: Snapshot, driver: DriverFiles, paths: set[str]) -> document.K
         # WSL has no /proc/driver/nvidia where container start could look for them.
         gpus={} if snapshot.system.wsl else {gpu.bus_id: [str(gpu.minor), gpu.uuid] for gpu in snapshot.gpus},
         mig_minors={name: minors[name] for name in used if name in minors},
-        files=[
-            document.FileIdentity(host=file.host, inode=file.inode, size=file.size, mtime_ns=file.mtime_ns)
-            for file in driver.files
-        ],
+        files=files,
     )

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import msgspec
@@ -12,11 +12,79 @@ from gpudock.facts.base import Missing
 from gpudock.facts.engine import Engine
 from gpudock.facts.gpu import Gpu, KernelDriver, Nvml
 from gpudock.facts.snapshot import FORMAT, Roots, Snapshot
-from gpudock.facts.system import Package, PackageSource, PciFunction, System
-from gpudock.host import cdi_specs, devices, driver_files, kernel, nvml, pci, system
+from gpudock.facts.system import Package, PackageSource, System
+from gpudock.host import kernel, nvml, system
 from gpudock.host.later import Later
 from gpudock.host.root import Root
 from gpudock.proc import Runner
+
+
+class Taking:
+    """A snapshot in the making. NVML and engines are asked at once; the rest is read when the snapshot is wanted, so
+    that others can do something in between, such as importing what they need.
+    """
+
+    def __init__(
+        self,
+        roots: Roots,
+        *,
+        run: Runner,
+        engines: bool,
+        packages: bool,
+        own_cdi: str = "",
+    ) -> None:
+        self._roots, self._run, self._packages = roots, run, packages
+        self._own_cdi = (own_cdi,) if own_cdi else ()
+        self._proc, self._sys, self._driver = Root(roots.proc), Root(roots.sys), Root(roots.driver)
+        # A simulated host lends its GPUs to this machine: system, engines and specifications are the machine's.
+        self._machine = Root("/") if roots.simulated else Root(os.path.dirname(roots.proc))
+        machine_proc = Root("/proc") if roots.simulated else self._proc
+        self._system = system.read(self._machine, machine_proc, Root("/sys") if roots.simulated else self._sys)
+        self._module = kernel.driver(self._proc)
+        self._asked_engines = _engines(run, self._machine, machine_proc) if engines else None
+        self._asked_nvml = _nvml(run, self._driver, self._system, self._module)
+
+    def snapshot(self) -> Snapshot:
+        """Everything. What cannot be read is Missing."""
+        from gpudock.host import cdi_specs, devices, driver_files, pci  # noqa: PLC0415  while NVML is working
+
+        proc, sys, module = self._proc, self._sys, self._module
+        functions = pci.read(sys)
+        files = driver_files.read(
+            self._driver,
+            loaded=module.version if isinstance(module.version, str) else None,
+            architecture=self._system.architecture,
+            run=self._machine,
+            kernel_release=self._system.kernel if isinstance(self._system.kernel, str) else "",
+        )
+        specs = cdi_specs.read(self._machine, dict.fromkeys((*cdi_specs.FOLDERS, *self._own_cdi)))
+        installed, sources = _packages(self._run, self._machine) if self._packages else (Missing("not asked"), ())
+        answer, gpus = self._asked_nvml.result()
+        drm = [name for each in functions if each.vendor == pci.NVIDIA for name in pci.drm(sys, each.address)]
+        nodes = devices.read(Root(self._roots.dev), drm)  # only now: at boot it is NVML that makes them
+        if isinstance(answer, Missing):
+            gpus = kernel.gpus(proc)
+        gpus = tuple(
+            msgspec.structs.replace(kernel.known_as_divided(proc, gpu), drm=pci.drm(sys, gpu.bus_id)) for gpu in gpus
+        )
+        return Snapshot(
+            format=FORMAT,
+            gpudock=__version__,
+            taken=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            roots=self._roots,
+            system=self._system,
+            pci=functions,
+            modules=kernel.modules(proc, sys),
+            kernel_driver=_with_instances(module, proc, gpus),
+            nvml=answer,
+            gpus=gpus,
+            nodes=nodes,
+            driver=files,
+            engines=self._asked_engines.result() if self._asked_engines else Missing("not asked"),
+            cdi_specs=specs,
+            packages=installed,
+            package_sources=sources,
+        )
 
 
 def take(
@@ -25,55 +93,13 @@ def take(
     run: Runner,
     engines: bool,
     packages: bool,
-    cdi_folders: Iterable[str] = cdi_specs.FOLDERS,
+    own_cdi: str = "",
 ) -> Snapshot:
-    """Everything below `roots`. Engines and packages are the slow part (some 100 ms) and are read only when asked for.
+    """Everything below `roots`. Engines and packages, the slow part (some 100 ms), are read only when asked for.
 
-    A simulated host lends its GPUs to this machine: operating system, engines and specifications are the machine's.
+    `own_cdi`: a folder of CDI specifications besides the usual ones.
     """
-    proc, sys, driver = Root(roots.proc), Root(roots.sys), Root(roots.driver)
-    machine, machine_proc, machine_sys = (
-        (Root("/"), Root("/proc"), Root("/sys")) if roots.simulated else (Root(os.path.dirname(roots.proc)), proc, sys)
-    )
-    host = system.read(machine, machine_proc, machine_sys)
-    module = kernel.driver(proc)
-    asked_engines = _engines(run, machine, machine_proc) if engines else None
-    asked_nvml = _nvml(run, driver, host, module)
-    functions = pci.read(sys)
-    files = driver_files.read(
-        driver,
-        loaded=module.version if isinstance(module.version, str) else None,
-        architecture=host.architecture,
-        run=machine,
-        kernel_release=host.kernel if isinstance(host.kernel, str) else "",
-    )
-    specs = cdi_specs.read(machine, cdi_folders)
-    installed, sources = _packages(run, machine) if packages else (Missing("not asked"), ())
-    answer, gpus = asked_nvml.result()
-    nodes = devices.read(Root(roots.dev), _drm(sys, functions))  # only now: at boot it is NVML that makes them
-    if isinstance(answer, Missing):
-        gpus = kernel.gpus(proc)
-    gpus = tuple(
-        msgspec.structs.replace(kernel.known_as_divided(proc, gpu), drm=pci.drm(sys, gpu.bus_id)) for gpu in gpus
-    )
-    return Snapshot(
-        format=FORMAT,
-        gpudock=__version__,
-        taken=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        roots=roots,
-        system=host,
-        pci=functions,
-        modules=kernel.modules(proc, sys),
-        kernel_driver=_with_instances(module, proc, gpus),
-        nvml=answer,
-        gpus=gpus,
-        nodes=nodes,
-        driver=files,
-        engines=asked_engines.result() if asked_engines else Missing("not asked"),
-        cdi_specs=specs,
-        packages=installed,
-        package_sources=sources,
-    )
+    return Taking(roots, run=run, engines=engines, packages=packages, own_cdi=own_cdi).snapshot()
 
 
 def _nvml(run: Runner, root: Root, host: System, module: KernelDriver) -> Later[tuple[Nvml | Missing, tuple[Gpu, ...]]]:
@@ -83,10 +109,6 @@ def _nvml(run: Runner, root: Root, host: System, module: KernelDriver) -> Later[
     if library is None:
         return Later(lambda: (Missing(f"no {nvml.LIBRARY} below {root.folder}"), ()))
     return Later(partial(nvml.ask, run, root.host(library)))
-
-
-def _drm(sys: Root, functions: Sequence[PciFunction]) -> list[str]:
-    return [name for function in functions if function.vendor == pci.NVIDIA for name in pci.drm(sys, function.address)]
 
 
 def _with_instances(module: KernelDriver, proc: Root, gpus: Sequence[Gpu]) -> KernelDriver:

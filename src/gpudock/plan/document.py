@@ -80,8 +80,9 @@ if TYPE_CHECKING:
         mounts: list[Mount]
 
     class FileIdentity(TypedDict):
+        """Of a file in the driver tree, by what stays the same however it is put there."""
+
         host: str
-        inode: int
         size: int
         mtime_ns: int
 

@@ -42,7 +42,7 @@ _KEY = {
     "majors": {"*": int},
     "gpus": {"*": [str]},
     "mig_minors": {"*": int},
-    "files": [{"host": str, "inode": int, "size": int, "mtime_ns": int}],
+    "files": [{"host": str, "size": int, "mtime_ns": int}],
 }
 _PLAN: "dict[str, Any]" = {
     "format": int,

@@ -1,9 +1,6 @@
 """The refresh itself: facts -> plan, tree, specification. The rename of the specification is the only switch."""
 
-import hashlib
-import json
 import os
-import re
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,27 +11,16 @@ from gpudock import publish
 from gpudock.cdi import codec, project
 from gpudock.errors import GpudockError
 from gpudock.facts.base import Missing
-from gpudock.facts.engine import CdiSpecFile, Engine
+from gpudock.facts.engine import CdiSpecFile
 from gpudock.facts.snapshot import Roots, Snapshot
-from gpudock.gpu.compile import USUAL, Compiled, compile_plan
+from gpudock.gpu.compile import ReplacedError
 from gpudock.gpu.devices import DriverProblemError
 from gpudock.gpu.warnings import warnings
 from gpudock.plan import capabilities
 from gpudock.plan.document import Plan
-from gpudock.refresh import collect, current, tree
+from gpudock.refresh import collect, current
+from gpudock.refresh.making import EXTRA_KINDS, KIND, Settings, compiled, options, plan_path, prepared
 from gpudock.refresh.paths import Paths, check
-from gpudock.refresh.place import WAYS, Way
-
-KIND = f"{project.VENDOR}/{project.CLASS}"
-EXTRA_KINDS = {
-    "imex": "nvidia.com/imex-channel",
-    "gds": "nvidia.com/gds",
-    "mofed": "nvidia.com/mofed",
-    "gdrcopy": "nvidia.com/gdrcopy",
-    "nvswitch": "nvidia.com/nvswitch",
-}
-
-FIRST_WITH_GROUPS = {"podman": (5, 0), "docker": (27, 0), "containerd": (2, 0), "crio": (1, 31)}
 
 
 class Outcome(NamedTuple):
@@ -47,61 +33,8 @@ class Outcome(NamedTuple):
     complete: bool = True  # False: NVML was silent, so MIG devices and what images require are not known
 
 
-class Settings(NamedTuple):
-    wanted: tuple[tuple[str, ...], ...] = ()  # capability sets to build besides the usual ones
-    ways: tuple[Way, ...] = WAYS
-    library_links: bool = False
-    roots: Roots | None = None  # what is asked for: the result of another caller for other roots is no answer
-
-
 def foreign(snapshot: Snapshot, kind: str = KIND) -> tuple[CdiSpecFile, ...]:
     return tuple(spec for spec in snapshot.cdi_specs if spec.kind == kind and spec.plan is None)
-
-
-def compiled(snapshot: Snapshot, paths: Paths, settings: Settings) -> Compiled:
-    """The plan for this machine, without touching it."""
-    wanted = tuple(dict.fromkeys((*USUAL, *settings.wanted, *_in_use(snapshot))))
-    return compile_plan(snapshot, trees=paths.trees, wanted=wanted, library_links=settings.library_links)
-
-
-def _in_use(snapshot: Snapshot) -> list[tuple[str, ...]]:
-    """Capability sets that somebody asked for before: our own specification still names them."""
-    labels = {
-        device.partition(".")[2] for spec in snapshot.cdi_specs if spec.plan is not None for device in spec.devices
-    }
-    sets = [label.split(".") for label in sorted(labels) if label]
-    return [capabilities.canonical(names) for names in sets if set(names) <= set(capabilities.ALL)]
-
-
-def prepared(made: Compiled, paths: Paths, settings: Settings) -> str:
-    """Build the driver tree and write the plan. Returns the plan's path. Nothing refers to either yet."""
-    tree.build(f"{paths.trees}/{made.generation}", made.contents, settings.ways)
-    path = plan_path(made.plan, paths)
-    if not os.path.exists(path):
-        publish.write(path, plan_bytes(made.plan))
-    return path
-
-
-def plan_bytes(plan: Plan) -> bytes:
-    return json.dumps(plan, sort_keys=True, separators=(",", ":")).encode()
-
-
-def plan_path(plan: Plan, paths: Paths) -> str:
-    return f"{paths.plans}/{hashlib.sha256(plan_bytes(plan)).hexdigest()[:16]}.json"
-
-
-def options(snapshot: Snapshot, hook: tuple[str, ...], plan: str) -> project.Options:
-    """What the specification is projected with: group ids only when every engine that is here can read them."""
-    known = not isinstance(snapshot.engines, Missing) and all(_reads_groups(engine) for engine in snapshot.engines)
-    return project.Options(hook=(*hook, "--plan", plan), groups=known)
-
-
-def _reads_groups(engine: Engine) -> bool:
-    """Whether it reads cdiVersion 0.7.0, or no specification at all. Older ones refuse the whole file."""
-    if engine.cdi is False:
-        return True
-    numbers = re.findall(r"\d+", engine.version) if isinstance(engine.version, str) else []
-    return tuple(map(int, numbers[:2])) >= FIRST_WITH_GROUPS.get(engine.name, (0,))
 
 
 def refresh(
@@ -110,7 +43,8 @@ def refresh(
     """Make tree, plan and specification fit the machine as it is now. One caller works, the others wait for it.
 
     Raises DriverProblemError when there is no usable driver or GPU; our own specification is removed then, so that
-    engines refuse the device instead of starting containers with what is gone.
+    engines refuse the device instead of starting containers with what is gone. It stays when only the host's files are
+    gone (the driver was upgraded) and the tree still has those of the loaded module.
     """
     check(paths)
     asked = time.time_ns()
@@ -123,11 +57,7 @@ def refresh(
         try:
             made = compiled(snapshot, paths, settings)
         except DriverProblemError as error:
-            _remember(snapshot, paths, settings)  # where to look is told, whether or not something is there today
-            removed = withdraw(paths)
-            if removed:
-                error.why += f"; removed {', '.join(removed)}, which no longer holds"
-            raise
+            return _without_driver(error, snapshot, paths, settings)
         silent = isinstance(snapshot.nvml, Missing) and not snapshot.system.wsl
         kept = _still_good(paths, settings, snapshot.roots) if silent else None
         if kept:  # better than what could be made of a driver that does not answer
@@ -148,6 +78,24 @@ def refresh(
     return Outcome(made.plan, paths.spec, changed, removed, (), tuple(warnings(snapshot)), not silent)
 
 
+def _without_driver(error: DriverProblemError, snapshot: Snapshot, paths: Paths, settings: Settings) -> Outcome:
+    """What remains when nothing can be made: what is in place, as long as it fits the loaded module, else the error."""
+    replaced = isinstance(error, ReplacedError) and not foreign(snapshot)
+    found = _in_place(paths, snapshot.roots) if replaced else None
+    if isinstance(error, ReplacedError) and found and _holds(found.plan, settings):
+        return _kept(found, error.until_reboot)
+    if found is None:
+        _remember(snapshot, paths, settings)  # where to look is told, whether or not something is there today
+        removed = withdraw(paths)
+        if removed:
+            error.why += f"; removed {', '.join(removed)}, which no longer holds"
+    raise error
+
+
+def _kept(found: current.Current, *warnings: str) -> Outcome:
+    return Outcome(found.plan, found.spec_path, False, [], (), warnings)
+
+
 def _done_meanwhile(paths: Paths, settings: Settings, asked: int) -> Outcome | None:
     """What another caller has made that looked at the machine after this one asked, when it is all that is wanted."""
     if os.stat(paths.lock).st_mtime_ns < asked:
@@ -157,21 +105,23 @@ def _done_meanwhile(paths: Paths, settings: Settings, asked: int) -> Outcome | N
 
 def _still_good(paths: Paths, settings: Settings, roots: Roots | None) -> Outcome | None:
     """What is in place, when it fits the machine and holds all that is wanted."""
+    found = _in_place(paths, roots)
+    return _kept(found) if found and _holds(found.plan, settings) else None
+
+
+def _in_place(paths: Paths, roots: Roots | None) -> current.Current | None:
+    """What is in place, when it was made from these roots and fits the machine."""
     try:
         found = current.current(paths)
     except GpudockError:
         return None
-    plan = found.plan
+    made = (found.plan["driver_root"], found.plan["dev_root"], found.plan["simulated"])
+    return found if roots is None or made == (roots.driver, roots.dev, roots.simulated) else None
+
+
+def _holds(plan: Plan, settings: Settings) -> bool:
     wanted = {capabilities.label(names) for names in settings.wanted}
-    if not wanted <= plan["variants"].keys() or plan["library_links"] != settings.library_links:
-        return None
-    if roots and (roots.driver, roots.dev, roots.simulated) != (
-        plan["driver_root"],
-        plan["dev_root"],
-        plan["simulated"],
-    ):
-        return None
-    return Outcome(plan, found.spec_path, False, [], ())
+    return wanted <= plan["variants"].keys() and plan["library_links"] == settings.library_links
 
 
 def _remember(snapshot: Snapshot, paths: Paths, settings: Settings) -> None:
@@ -200,11 +150,19 @@ class Preview(NamedTuple):
     path: str
     changed: bool
     foreign: tuple[CdiSpecFile, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def preview(snapshot: Snapshot, hook: tuple[str, ...], paths: Paths, settings: Settings) -> Preview:
     """What `refresh` would write, without writing it."""
-    made = compiled(snapshot, paths, settings)
+    try:
+        made = compiled(snapshot, paths, settings)
+    except ReplacedError as error:
+        found = _in_place(paths, snapshot.roots)
+        if found is None or not _holds(found.plan, settings):
+            raise
+        with open(found.spec_path, "rb") as file:
+            return Preview(found.plan, file.read(), found.spec_path, False, foreign(snapshot), (error.until_reboot,))
     chosen = options(snapshot, hook, plan_path(made.plan, paths))
     spec = codec.encode(project.gpus(made.plan, chosen), "json")
     return Preview(made.plan, spec, paths.spec, _differs(paths.spec, spec), foreign(snapshot))

@@ -8,18 +8,18 @@ import contextlib
 import hashlib
 import os
 import re
-import shutil
 import time
 
 import gpudock
 from gpudock import proc
 from gpudock.errors import HostError
 from gpudock.publish import insecure, kept_by_us, make_folder, sync_folder, sync_tree, usual_umask
-from gpudock.refresh import entry, freeze
+from gpudock.refresh import entry
 from gpudock.refresh import settings as administrator
 from gpudock.refresh.paths import CONFIG, ROOT, Paths
 
 PARTS = ("__init__.py", "errors.py", "plan", "start")
+FREEZER = os.path.join(os.path.dirname(__file__), "freeze.py")  # a program: importing it would cost as much as refresh
 FREEZE = ("-I", "-S", "-B", "-X", "no_debug_ranges")  # columns for tracebacks would be half of a file
 ENTRIES = ("hook", "runtime")  # modules of start
 FLAGS = ("-I", "-S", "-E", "-B", "-X", "utf8")
@@ -84,6 +84,8 @@ def _hash(sources: dict[str, str], made: dict[str, entry.File]) -> str:
 
 
 def _install(folder: str, sources: dict[str, str], made: dict[str, entry.File], run: proc.Runner) -> None:
+    import shutil  # noqa: PLC0415  start-up time: most often all is installed already
+
     python = system_python(run)
     make_folder(os.path.dirname(folder))
     staging = f"{os.path.dirname(folder)}/.{os.path.basename(folder)}.{os.urandom(4).hex()}.tmp"
@@ -98,7 +100,7 @@ def _install(folder: str, sources: dict[str, str], made: dict[str, entry.File], 
         for name, part in made.items():
             _write(f"{staging}/{name}", entry.filled(part.text, folder, python, FLAGS), part.mode)
         modules = (f"gpudock.start.{name}" for name in ENTRIES)
-        compiled = run(proc.Command((python, *FREEZE, freeze.__file__, staging, folder, *modules), env={}))
+        compiled = run(proc.Command((python, *FREEZE, FREEZER, staging, folder, *modules), env={}))
         if not compiled.ok:
             raise HostError(f"{python} cannot compile the start files.", why=compiled.err.strip()[-300:])
         put(staging, folder)
@@ -147,6 +149,8 @@ def tidy(folder: str) -> None:
 
 def _remove(path: str) -> None:
     """Renamed first, so that no half of it looks whole."""
+    import shutil  # noqa: PLC0415  start-up time: most often all is installed already
+
     doomed = f"{os.path.dirname(path)}/.{os.path.basename(path).lstrip('.')}.{os.urandom(4).hex()}.tmp"
     os.rename(path, doomed)
     if os.path.isdir(doomed) and not os.path.islink(doomed):

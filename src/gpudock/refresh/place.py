@@ -6,17 +6,18 @@ be made again after a reboot, and needs root. A copy always works and costs its 
 """
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import os
 import re
-import shutil
 import stat
 from collections.abc import Iterator
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from gpudock.errors import HostError
+
+if TYPE_CHECKING:
+    import ctypes
 
 Way = Literal["link", "reflink", "bind", "copy"]
 WAYS: tuple[Way, ...] = ("link", "reflink", "bind", "copy")
@@ -72,6 +73,8 @@ def _reflink(source: str, target: str) -> None:
 
 
 def _copy(source: str, target: str) -> None:
+    import shutil  # noqa: PLC0415  start-up time: a tree that is there already is not copied again
+
     with _regular(source) as old, open(target, "xb") as new:
         shutil.copyfileobj(old, new, 1 << 20)
         new.flush()
@@ -125,13 +128,17 @@ def mounted_below(folder: str) -> list[str]:
 
 
 def _mount(source: str | None, target: str, flags: int) -> None:
+    import ctypes  # noqa: PLC0415  start-up time: few trees hold mounts
+
     raw = os.fsencode(source) if source is not None else None
     if _libc().mount(raw, os.fsencode(target), None, ctypes.c_ulong(flags), None) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), target)
 
 
-def _libc() -> ctypes.CDLL:
+def _libc() -> "ctypes.CDLL":
+    import ctypes  # noqa: PLC0415  the same
+
     return ctypes.CDLL(None, use_errno=True)
 
 

@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 from typing import IO
 
 from gpudock.errors import HostError
@@ -28,6 +27,7 @@ def build(generation: str, contents: dict[str, Content], ways: tuple[place.Way, 
         variant = f"{generation}/{label}"
         if os.path.isdir(variant):
             _complete(variant)
+            _mend(variant, content, ways)
         else:
             with usual_umask():
                 _build_variant(generation, label, content, ways)
@@ -73,14 +73,21 @@ def _place(file: TreeFile, generation: str, staging: str, ways: tuple[place.Way,
             os.link(sibling, target, follow_symlinks=False)
             return "link"
     way = place.place(file.source.host, target, ways)
-    info = os.lstat(target)
-    if (info.st_size, info.st_mtime_ns) != (file.source.size, file.source.mtime_ns):
+    if not _is(target, file.source):
         raise HostError(
             f"{file.source.host} changed while the driver tree was built.",
             why="the driver is being installed or upgraded",
             mend="wait for the installation to end, then run: sudo gpudock refresh",
         )
     return way
+
+
+def _is(path: str, source: DriverFile) -> bool:
+    try:
+        info = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return (info.st_size, info.st_mtime_ns) == (source.size, source.mtime_ns)
 
 
 def _sibling(generation: str, path: str) -> str | None:
@@ -125,8 +132,27 @@ def _complete(variant: str) -> None:
             raise HostError(f"Cannot mount {source} into the driver tree.", why=error.strerror or "") from error
 
 
+def _mend(variant: str, content: Content, ways: tuple[place.Way, ...]) -> None:
+    """Put again what was removed or changed since: a container start would refuse the tree for ever. Not mounted again
+    but placed in another way, since a mount cannot be moved into the place of a file.
+    """
+    for path, source in content.files:
+        target = f"{variant}/{path}"
+        if source.role == "config" or _is(target, source):
+            continue
+        fresh = f"{target}.{os.urandom(4).hex()}.tmp"
+        try:
+            os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
+            place.place(source.host, fresh, tuple(way for way in ways if way != "bind") or ("copy",))
+            os.rename(fresh, target)
+        except OSError as error:
+            raise HostError(f"Cannot put {target} back.", why=error.strerror or "", mend=place.mend(error)) from error
+
+
 def discard(folder: str) -> None:
     """Take a folder away, and first what is mounted in it: a build that was killed leaves both."""
+    import shutil  # noqa: PLC0415  start-up time: there is seldom something to take away
+
     for point in place.mounted_below(folder):
         place.unbind(point)
     shutil.rmtree(folder, ignore_errors=True)

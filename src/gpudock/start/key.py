@@ -91,12 +91,12 @@ def read_mig_minor(proc: str, name: str) -> "Optional[int]":
 
 
 def identity(path: str) -> "Optional[FileIdentity]":
-    """What tells this file from another one put in its place; None when it is not there."""
+    """What tells whether this file of the driver tree is still as it was put there; None when it is gone."""
     try:
         found = os.stat(path)
     except OSError:
         return None
-    return {"host": path, "inode": found.st_ino, "size": found.st_size, "mtime_ns": found.st_mtime_ns}
+    return {"host": path, "size": found.st_size, "mtime_ns": found.st_mtime_ns}
 
 
 def _boot(key: "Key") -> "Optional[str]":

@@ -6,11 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
-from click.testing import CliRunner, Result
 
 from gpudock.cdi.validate import problems
-from gpudock.cli.cdi import cdi
-from gpudock.cli.generation import source
+from gpudock.cli.earlier import before
 from gpudock.cli.options import HostOptions
 from gpudock.errors import GpudockError, HostError, RefusedError, UsageError
 from gpudock.facts.base import Missing
@@ -20,6 +18,7 @@ from gpudock.host import codec
 from gpudock.refresh import cycle
 from gpudock.refresh.paths import default_paths
 from unit import machines
+from unit.cli.invoked import Outcome, invoked
 from unit.engine import machine
 
 IMEX = machines.node("/dev/nvidia-caps-imex-channels/channel0", 238, 0)
@@ -47,8 +46,8 @@ def written(folder: Path, facts: Snapshot) -> str:
     return str(path)
 
 
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cdi, arguments)
+def run(*arguments: str) -> Outcome:
+    return invoked("cdi", *arguments)
 
 
 def generated(folder: Path, facts: Snapshot, *arguments: str) -> dict[str, object]:
@@ -186,9 +185,9 @@ def test_nothing_of_a_specification_reaches_the_terminal_raw(places: Path) -> No
         ("show", "x.y/\x1b[2J=\x1b]0;title\x07", "--spec-dir", str(places / "cdi")),
     ):
         found = run(*arguments)
-        assert found.output
-        assert "\x1b" not in found.output
-        assert "\x07" not in found.output
+        assert found.stdout + found.stderr
+        assert "\x1b" not in (found.stdout + found.stderr)
+        assert "\x07" not in (found.stdout + found.stderr)
 
 
 def test_devices_that_nobody_defines(places: Path) -> None:
@@ -246,7 +245,7 @@ def test_without_options_it_is_the_machine_of_the_last_refresh(places: Path) -> 
     spec = machine.foreign(places / "specs")
     for arguments in (("diff",), ("validate", str(spec))):
         assert "/nowhere is gone" in refused(*arguments).what
-    assert source(HostOptions(driver_root="/")) == HostOptions(driver_root="/")
+    assert before(HostOptions(driver_root="/"), where).host == HostOptions(driver_root="/")
 
 
 def test_diff_beside_somebody_elses_specification(places: Path, facts: Snapshot) -> None:

@@ -6,7 +6,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from gpudock.cli.main import gpudock
+from gpudock.cli.by_click import program
+from gpudock.cli.main import HELP, VERBS
+from gpudock.cli.verb import Verbs
+
+gpudock = program(Verbs(HELP, VERBS))
 
 
 def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -5,10 +5,10 @@ import io
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from gpudock.cli.run import _no_pull, create, run
+from gpudock.cli.run import _no_pull
 from gpudock.errors import EngineError, GpudockError, UsageError
+from unit.cli.invoked import Outcome, invoked
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def program(folder: Path, name: str) -> None:
     (folder / name).touch(0o755)
 
 
-def ran(*words: str) -> Result:
-    return CliRunner().invoke(run, words, prog_name="run")
+def ran(*words: str) -> Outcome:
+    return invoked("run", *words)
 
 
 def refused(*words: str) -> GpudockError:
@@ -45,7 +45,7 @@ def test_without_gpus_it_is_the_engines_own_command(gpus: tuple[str, ...]) -> No
 
 def test_a_named_docker(path: Path) -> None:
     program(path, "docker")
-    found = CliRunner().invoke(create, ["--dry-run", "-H", "ssh://lab", "image"], prog_name="create")
+    found = invoked("create", "--dry-run", "-H", "ssh://lab", "image")
     assert found.stdout == "docker --host ssh://lab create image\n"
 
 
@@ -61,8 +61,8 @@ def test_help(words: list[str]) -> None:
 @pytest.mark.parametrize("option", ["--snapshot", "--simulated", "--driver-root", "--dev-root"])
 @pytest.mark.usefixtures("path")
 def test_options_of_other_verbs_never_reach_the_engine(option: str) -> None:
-    for command, words in ((run, [f"{option}=x", "--dry-run"]), (create, ["--gpus", "all", option, "x"])):
-        error = CliRunner().invoke(command, [*words, "image"], prog_name=command.name).exception
+    for words in (["run", f"{option}=x", "--dry-run"], ["create", "--gpus", "all", option, "x"]):
+        error = invoked(*words, "image").exception
         assert isinstance(error, UsageError)
         assert option in error.what
     assert ran("--dry-run", "image", option, "x").stdout == f"podman run image {option} x\n"

@@ -36,7 +36,7 @@ def test_the_plans_own_nvml_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(nvml_turn, "folder", lambda: str(tmp_path))
     plan = specs.plan()
     plan["key"]["files"] = [
-        {"host": path, "inode": 1, "size": 1, "mtime_ns": 1} for path in ("/x/libcuda.so.580.159.04", h200.LIBRARY)
+        {"host": path, "size": 1, "mtime_ns": 1} for path in ("/x/libcuda.so.580.159.04", h200.LIBRARY)
     ]
     asked: list[Command] = []
 

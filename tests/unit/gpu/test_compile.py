@@ -157,13 +157,16 @@ def test_the_key_is_what_container_start_can_check(driver: DriverFiles) -> None:
     assert key["boot_id"].startswith("0f0e")
     assert key["module"] == VERSION
     assert key["gpus"]["0000:07:00.0"][0] == "1"
-    assert len(key["files"]) == len(driver.files)
-    assert key["files"][0] == {
-        "host": driver.files[0].host,
-        "inode": driver.files[0].inode,
-        "size": driver.files[0].size,
-        "mtime_ns": driver.files[0].mtime_ns,
-    }
+
+
+def test_the_key_names_the_files_of_the_tree_and_not_those_of_the_host(driver: DriverFiles) -> None:
+    made = plan_of(snapshot(driver))
+    files = {file["host"]: file for file in made["key"]["files"]}
+    cuda = next(file for file in driver.files if file.name == f"libcuda.so.{VERSION}")
+    path = f"{made['variants']['all']['folder']}/lib64/{cuda.name}"
+    assert files[path] == {"host": path, "size": cuda.size, "mtime_ns": cuda.mtime_ns}
+    assert not any(path.endswith(".json") for path in files)  # rewritten where the host's names a folder
+    assert len(files) > 10
 
 
 def test_the_key_holds_only_the_numbers_that_containers_with_gpus_depend_on(driver: DriverFiles) -> None:

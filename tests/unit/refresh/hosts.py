@@ -10,7 +10,7 @@ import msgspec
 from gpudock.cdi import codec
 from gpudock.facts.engine import CdiSpecFile
 from gpudock.facts.snapshot import Roots
-from gpudock.refresh.cycle import KIND
+from gpudock.refresh.making import KIND
 from gpudock.refresh.paths import Paths
 from gpudock.start.key import read_boot_id
 from unit.machines import VERSION, DriverRoot, snapshot, whole

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -20,7 +21,8 @@ from gpudock.gpu.devices import DriverProblemError
 from gpudock.plan import reader
 from gpudock.refresh import cycle
 from gpudock.refresh.current import StaleError, current, plan_path
-from gpudock.refresh.cycle import Outcome, Settings
+from gpudock.refresh.cycle import Outcome
+from gpudock.refresh.making import Settings, options
 from unit.machines import LIB, VERSION, node
 from unit.refresh.hosts import HOOK, Host
 
@@ -98,6 +100,25 @@ def test_a_changed_driver_is_another_plan_tree_and_specification(host: Host) -> 
     assert not os.path.exists(old)
 
 
+@pytest.mark.parametrize("harm", ["gone", "changed"])
+@pytest.mark.parametrize("way", ["link", "copy"])
+def test_a_tree_that_somebody_harmed_is_mended(host: Host, harm: str, way: Literal["link", "copy"]) -> None:
+    settings = Settings(ways=(way,))
+    folder = refresh(host, settings).plan["variants"]["all"]["folder"]
+    inode = os.stat(folder).st_ino  # containers have it mounted
+    cuda = Path(folder, "lib64", f"libcuda.so.{VERSION}")
+    whole = cuda.read_bytes()
+    cuda.unlink()
+    if harm == "changed":
+        cuda.write_bytes(b"something else")
+    with pytest.raises(StaleError, match=f"libcuda.so.{VERSION}"):
+        current(host.paths)
+    assert not refresh(host, settings).changed
+    assert current(host.paths).plan["variants"]["all"]["folder"] == folder
+    assert (cuda.read_bytes(), os.stat(folder).st_ino) == (whole, inode)
+    assert not [name for name in os.listdir(cuda.parent) if name.endswith(".tmp")]
+
+
 def test_a_plan_that_another_specification_names_stays(host: Host) -> None:
     refresh(host)
     for name in ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"):
@@ -144,7 +165,9 @@ class TestWithoutDriver:
         refresh(host)
 
         def gone() -> Snapshot:
-            return msgspec.structs.replace(host.take(), driver=Missing("no libcuda.so below /"))
+            taken = host.take()
+            module = msgspec.structs.replace(taken.kernel_driver, version=Missing("the module is not loaded"))
+            return msgspec.structs.replace(taken, driver=Missing("no libcuda.so below /"), kernel_driver=module)
 
         with pytest.raises(DriverProblemError):
             cycle.refresh(gone, host.hook, host.paths, LINK)
@@ -162,6 +185,83 @@ class TestWithoutDriver:
         with pytest.raises(HostError, match="nvidia-smi"):
             refresh(host)
         assert written(host) == before
+
+
+class TestUpgradedWithoutReboot:
+    """The host has the files of another driver than the one that is loaded; the tree still has the right ones."""
+
+    @pytest.fixture
+    def upgraded(self, host: Host) -> Host:
+        refresh(host)
+        return self.upgrade(host)
+
+    def upgrade(self, host: Host) -> Host:
+        """As package managers do it: the old files go, those of the next driver come."""
+        host.driver = msgspec.structs.replace(host.root.files(), version="590.10")
+        for path in Path(host.root.folder).rglob(f"*{VERSION}*"):
+            if path.is_file() and not path.is_symlink():
+                path.unlink()
+        return host
+
+    def test_what_is_in_place_is_kept_and_said(self, upgraded: Host) -> None:
+        before = written(upgraded)
+        outcome = refresh(upgraded)
+        assert written(upgraded) == before
+        assert (outcome.spec, outcome.changed, outcome.complete) == (upgraded.paths.spec, False, True)
+        assert outcome.warnings == (
+            f"driver 590.10 is installed, {VERSION} is still loaded: containers keep {VERSION} until the reboot",
+        )
+        assert current(upgraded.paths).plan == outcome.plan
+
+    def test_so_it_is_between_two_packages(self, host: Host) -> None:
+        refresh(host)
+        before = written(host)
+        gone = msgspec.structs.replace(host.take(), driver=Missing("no libcuda.so below /"))
+        (warning,) = cycle.refresh(lambda: gone, host.hook, host.paths, LINK).warnings
+        assert warning.startswith(f"no driver is installed, {VERSION} is still loaded")
+        assert written(host) == before
+
+    def test_the_preview_says_the_same(self, upgraded: Host) -> None:
+        shown = cycle.preview(upgraded.take(), HOOK, upgraded.paths, LINK)
+        assert (shown.changed, shown.spec) == (False, Path(upgraded.paths.spec).read_bytes())
+        assert "until the reboot" in shown.warnings[0]
+
+    def test_a_first_refresh_refuses(self, host: Host) -> None:
+        with pytest.raises(DriverProblemError, match=f"module is {VERSION}, the driver's libraries are 590.10"):
+            refresh(self.upgrade(host))
+        assert not os.path.exists(host.paths.spec)
+
+    def test_what_cannot_be_made_now_is_refused_and_what_is_there_stays(self, upgraded: Host) -> None:
+        before = written(upgraded)
+        with pytest.raises(DriverProblemError, match=r"libraries are 590\.10"):
+            refresh(upgraded, LINK._replace(wanted=(("ngx",),)))
+        with pytest.raises(DriverProblemError, match=r"libraries are 590\.10"):
+            cycle.preview(upgraded.take(), HOOK, upgraded.paths, LINK._replace(wanted=(("ngx",),)))
+        assert written(upgraded) == before
+
+    @pytest.mark.parametrize("harm", ["gone", "overwritten"])
+    def test_a_tree_that_is_not_whole_is_no_reason_to_keep_it(self, upgraded: Host, harm: str) -> None:
+        cuda = Path(current(upgraded.paths).plan["variants"]["all"]["folder"], "lib64", f"libcuda.so.{VERSION}")
+        if harm == "gone":
+            cuda.unlink()
+        else:
+            cuda.write_bytes(b"another driver's")
+        with pytest.raises(StaleError, match=f"libcuda.so.{VERSION}"):
+            current(upgraded.paths)
+        with pytest.raises(DriverProblemError, match=r"libraries are 590\.10") as caught:
+            refresh(upgraded)
+        assert caught.value.why.endswith(f"removed {upgraded.paths.spec}, which no longer holds")
+        assert not os.path.exists(upgraded.paths.spec)
+
+    def test_somebody_elses_specification_comes_first(self, upgraded: Host) -> None:
+        upgraded.others = (CdiSpecFile(path="/etc/cdi/nvidia.yaml", kind="nvidia.com/gpu"),)
+        with pytest.raises(DriverProblemError, match=r"libraries are 590\.10"):
+            refresh(upgraded)
+        assert not os.path.exists(upgraded.paths.spec)
+
+    def test_copies_are_as_good_as_links(self, host: Host) -> None:
+        refresh(host, Settings(ways=("copy",)))
+        assert refresh(self.upgrade(host), Settings(ways=("copy",))).warnings
 
 
 def test_somebody_elses_specification_means_that_nothing_is_written(host: Host) -> None:
@@ -229,7 +329,7 @@ class TestGroups:
     """cdiVersion 0.7.0 only where every engine that reads specifications reads that."""
 
     def groups(self, host: Host, *engines: Engine) -> bool:
-        return cycle.options(msgspec.structs.replace(host.take(), engines=engines), HOOK, "/plan").groups
+        return options(msgspec.structs.replace(host.take(), engines=engines), HOOK, "/plan").groups
 
     @pytest.mark.parametrize(
         ("name", "old", "new"),
@@ -253,7 +353,7 @@ class TestGroups:
 
     def test_unknown_engines(self, host: Host) -> None:
         unknown = msgspec.structs.replace(host.take(), engines=Missing("not asked"))
-        assert not cycle.options(unknown, HOOK, "/plan").groups
+        assert not options(unknown, HOOK, "/plan").groups
         assert self.groups(host)
 
 
