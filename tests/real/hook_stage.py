@@ -23,6 +23,7 @@ FLAGS = installation.FLAGS
 SOURCES = Path(gpudock.__file__).parent
 MOUNT_POINT = "/usr/local/nvidia"
 LIBRARY = "libgpudocktest.so.1"
+RPRIVATE = ("rbind", "rprivate", "rw")
 LINKS = {
     "/usr/bin/nvidia-smi": "bin/nvidia-smi",
     "/etc/OpenCL/vendors/nvidia.icd": "share/nvidia.icd",
@@ -117,9 +118,9 @@ class Stage:
         path.chmod(0o644)
         return path
 
-    def command(self, plan_file: Path) -> dict[str, Any]:
+    def command(self, plan_file: Path, *more: str) -> dict[str, Any]:
         """The hook as a CDI specification gives it to the runtime."""
-        argv = (PYTHON, "python3", *FLAGS, str(self.hook), "--plan", str(plan_file))
+        argv = (PYTHON, "python3", *FLAGS, str(self.hook), "--plan", str(plan_file), *more)
         hook: dict[str, Any] = {**project._hook(argv)}
         assert hook.pop("hookName") == "createContainer", "where `start` puts it"
         return hook
@@ -135,21 +136,28 @@ class Stage:
         plan_file: Path | None = None,
         tree: bool = True,
         dev: bool = False,
+        hook: bool = True,
+        lookup: str = "walk",
+        options: Sequence[str] = RPRIVATE,
+        wrapper: Sequence[str] = (),
         **changes: Any,
     ) -> Outcome:
         """Run `command` in the bundle's rootfs with the driver tree mounted and the hook in place.
 
-        `dev`: with a /dev of its own, as engines make it. `changes` replace parts of the configuration.
+        `dev`: with a /dev of its own, as engines make it. `options`: of `mounts`. `wrapper`: a command that runs the
+        runtime. `changes` replace parts of the configuration.
         """
         plan_file = plan_file or self.write_plan()
-        config = configuration(command, [*([(self.tree, MOUNT_POINT)] if tree else []), *mounts], env)
-        config["hooks"] = {"createContainer": [self.command(plan_file)]}
+        config = configuration(command, [(self.tree, MOUNT_POINT)] if tree else [], env)
+        config["mounts"] += binds(mounts, options)
+        config["hooks"] = {"createContainer": [self.command(plan_file, "--lookup", lookup)]} if hook else {}
         if dev:
             config["mounts"].insert(1, {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"})
         config |= changes
         (bundle / "config.json").write_text(json.dumps(config))
         name = f"gpudock-{hashlib.sha256(os.fsencode(bundle)).hexdigest()[:12]}"
         argv = [
+            *wrapper,
             *RUNTIMES[runtime],
             "--root",
             str(self.folder / f"state-{runtime}"),
@@ -186,11 +194,13 @@ class Stage:
         return Outcome(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
-def configuration(command: Sequence[str], mounts: Sequence[tuple[Path, str]], env: Sequence[str]) -> dict[str, Any]:
-    binds = [
-        {"destination": place, "type": "bind", "source": str(source), "options": ["rbind", "rprivate", "rw"]}
-        for source, place in mounts
+def binds(mounts: Sequence[tuple[Path, str]], options: Sequence[str] = RPRIVATE) -> list[dict[str, Any]]:
+    return [
+        {"destination": place, "type": "bind", "source": str(source), "options": [*options]} for source, place in mounts
     ]
+
+
+def configuration(command: Sequence[str], mounts: Sequence[tuple[Path, str]], env: Sequence[str]) -> dict[str, Any]:
     return {
         "ociVersion": "1.0.2",
         "process": {
@@ -200,7 +210,7 @@ def configuration(command: Sequence[str], mounts: Sequence[tuple[Path, str]], en
             "cwd": "/",
         },
         "root": {"path": "rootfs"},
-        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}, *binds],
+        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}, *binds(mounts)],
         "annotations": {"run.oci.hooks.stderr": "/dev/stderr"},  # crun: else what a hook says is lost
         "linux": {"namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "network")]},
     }

@@ -37,8 +37,8 @@ STANDARD = {
 OURS = {
     *("gpudock", "gpudock.errors", "gpudock.start", "gpudock.plan", "gpudock.plan.document", "gpudock.plan.ldcache"),
     *("gpudock.plan.ldcache_merge", "gpudock.plan.ldcache_order", "gpudock.plan.reader"),
-    *(f"gpudock.start.{name}" for name in ("bundle", "edit", "hook", "key", "linker", "mounts", "parse", "plans")),
-    *(f"gpudock.start.{name}" for name in ("reading", "rootfs", "walk")),
+    *(f"gpudock.start.{name}" for name in ("bundle", "compat", "edit", "elfnote", "hook", "key", "linker", "lookup")),
+    *(f"gpudock.start.{name}" for name in ("mounts", "parse", "plans", "profile", "reading", "rootfs", "walk")),
 }
 
 
@@ -89,6 +89,25 @@ def test_it_starts_nothing_and_opens_nothing_by_path_once_it_has_begun(stage: St
     of_the_kernel = ('(AT_FDCWD, "/proc/self/', '(AT_FDCWD, "/proc/sys/kernel/random/boot_id"', '"/proc/devices"')
     assert not [line for line in absolute if not any(place in line for place in of_the_kernel)]
     assert [hashlib.sha256(path.read_bytes()).hexdigest() for path in binaries] == before
+
+
+def dumpable(stage: Stage, *before: str) -> str:
+    """What PR_GET_DUMPABLE says to a process that the hook has confined, and whether its groups are as they were."""
+    script = (
+        f"import sys; sys.path.insert(0, {str(stage.hook.parent)!r}); from gpudock.start import hook; import os; "
+        "groups = os.getresgid(); hook._confine(); import ctypes; "
+        "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), groups == os.getresgid())"
+    )
+    return run([*before, PYTHON, *FLAGS, "-c", script]).stdout.strip()
+
+
+def test_other_users_cannot_look_into_it(stage: Stage) -> None:
+    kernels = Path("/proc/sys/fs/suid_dumpable").read_text().strip()
+    assert dumpable(stage) == f"{kernels} True"
+
+
+def test_in_a_user_namespace_with_one_group_it_goes_on(stage: Stage) -> None:
+    assert dumpable(stage, "unshare", "--user", "--map-root-user") == "1 True"
 
 
 def test_inherited_descriptors_are_closed_at_once(stage: Stage, bundle: Path) -> None:
@@ -148,7 +167,7 @@ def test_an_installation_that_others_can_write_is_not_run(session_root: Path) ->
     entry.parent.chmod(0o775)
     done = subprocess.run([PYTHON, *FLAGS, str(entry)], input=b"", capture_output=True, check=False, timeout=60)
     assert done.returncode == 1
-    assert done.stderr.decode() == f"gpudock-hook: not usable: {entry.parent} can be written by others than its owner\n"
+    assert done.stderr.decode() == f"gpudock: {entry.parent} can be written by others than its owner\n"
 
 
 def test_a_broken_installation_says_so_in_one_line(session_root: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpudock.errors import GpudockError
+from gpudock.start import lookup
 from gpudock.start.rootfs import Rootfs
 from real.hook_stage import digest
 
@@ -31,6 +32,7 @@ def swapped(tmp_path: Path) -> Iterator[Path]:
     for folder in (image / "etc/deep", host / "deep"):
         folder.mkdir(parents=True)
         (folder / "file").write_text(folder.parent.name)
+        (folder / folder.parent.name).touch()
     (image / "swap").symlink_to(host)
     argv = [sys.executable, "-I", "-c", EXCHANGE, str(image / "etc"), str(image / "swap")]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as swapper:
@@ -40,10 +42,13 @@ def swapped(tmp_path: Path) -> Iterator[Path]:
         swapper.kill()
 
 
+@pytest.mark.parametrize("way", lookup.NAMES)
 @pytest.mark.parametrize("tries", [TRIES, pytest.param(40_000, marks=pytest.mark.soak)])
-def test_the_host_is_neither_read_nor_written(swapped: Path, tries: int) -> None:
+def test_the_host_is_neither_read_nor_written(swapped: Path, tries: int, way: str) -> None:
     before = digest(swapped / "host")
-    root = Rootfs(str(swapped / "image"))
+    resolve = lookup.choose(way)
+    assert resolve.__module__.endswith(way)
+    root = Rootfs(str(swapped / "image"), resolve)
     outcomes = {"read": 0, "written": 0, "refused": 0}
     begun = time.monotonic()
     for turn in range(tries):
@@ -51,6 +56,7 @@ def test_the_host_is_neither_read_nor_written(swapped: Path, tries: int) -> None
             found = root.read("/etc/deep/file", 100)
             assert found != b"host"
             outcomes["read"] += found is not None
+            assert "host" not in (root.names("/etc/deep", 10) or [])
             root.publish("/etc/deep/new", b"%d" % turn)
             root.link("/etc/deep/link", str(turn))
             outcomes["written"] += 1

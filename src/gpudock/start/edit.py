@@ -1,22 +1,25 @@
-"""What a plan changes in a container's root file system: the loader's view of the driver, and links at fixed places."""
+"""What a plan changes in a container's root file system: the loader's view of the driver, links at fixed places, and
+which GPUs EGL may open.
+"""
 
 from gpudock.plan.document import MOUNT_POINT, OWN_LIBRARIES, OWN_XORG
-from gpudock.start import linker
+from gpudock.start import compat, linker, profile
 from gpudock.start.rootfs import OccupiedError, ReadOnlyError, VolumeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpudock.plan.document import Link, Variant
+    from gpudock.plan.document import Gpu, Link, Plan, Variant
     from gpudock.start.rootfs import Rootfs
 
 
-def apply(root: "Rootfs", variant: "Variant", *, library_links: bool) -> "list[str]":
-    """Do it, in the container's own layer only. Returns what was left alone, and why. Raises GpudockError.
-
-    Applying it again changes nothing.
+def apply(root: "Rootfs", plan: "Plan", variant: "Variant", gpus: "list[Gpu]") -> "list[str]":
+    """Do it, in the container's own layer only, for a container that has these `gpus` of the plan. Returns what was
+    left alone, and why. Raises GpudockError. Applying it again changes nothing.
     """
-    notes = linker.prepare(root, variant["libraries"])
-    links = [*_fixed_links(root, variant), *(_library_links(root, variant) if library_links else [])]
+    libraries, notes = compat.choose(root, plan, variant["libraries"], gpus)
+    notes += linker.prepare(root, libraries)
+    notes += profile.write(root, variant, gpus)
+    links = [*_fixed_links(root, variant), *(_library_links(root, variant) if plan["library_links"] else [])]
     return notes + _place(root, links)
 
 

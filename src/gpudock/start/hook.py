@@ -11,14 +11,15 @@ import resource
 
 from gpudock.errors import GpudockError, HostError, RefusedError, UsageError
 from gpudock.plan.document import MOUNT_POINT
-from gpudock.start import bundle, edit, key, plans, reading
-from gpudock.start.rootfs import Rootfs
+from gpudock.start import bundle, edit, key, lookup, plans, reading
+from gpudock.start.rootfs import ReadOnlyError, Rootfs, VolumeError, refuse_links
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpudock.plan.document import Plan, Variant
+    from gpudock.plan.document import Gpu, Plan, Variant
 
 _LINE = 4096  # bytes of a message: runtimes keep all that a hook writes in memory
+_LOOKUP: "tuple[list[str], ...]" = ([], ["--lookup"])
 _MIB = 1 << 20
 _LIMITS = (
     (resource.RLIMIT_CPU, 10),  # seconds
@@ -29,10 +30,38 @@ _LIMITS = (
 )
 
 
+class CoveringRootfs(Rootfs):
+    """What must or can not be written here is mounted over instead, where there is a file to be mounted on."""
+
+    __slots__ = ()
+
+    def publish(self, path: str, data: bytes, mode: int = 0o644) -> None:
+        try:
+            super().publish(path, data, mode)
+        except (ReadOnlyError, VolumeError) as error:
+            if not self._cover(path, data, mode, error):
+                raise
+
+    def _cover(self, path: str, data: bytes, mode: int, error: GpudockError) -> bool:
+        from gpudock.start import cover  # noqa: PLC0415  loads ctypes, which hardly any container needs
+
+        try:
+            target = self._resolve(self.fd, path)
+        except OSError:
+            return False
+        try:
+            return cover.put(self.fd, target, data, mode)
+        except OSError as failed:
+            error.why += f"; a file cannot be mounted over it: {failed.strerror}"
+            return False
+        finally:
+            os.close(target)
+
+
 def main(argv: "list[str]") -> int:
-    """`argv` is --plan FILE; the container's state comes on stdin. Returns the exit code."""
+    """`argv` is --plan FILE [--lookup NAME]; the container's state comes on stdin. Returns the exit code."""
     try:
-        notes = _prepare(_plan_path(argv))
+        notes = _prepare(*_arguments(argv))
     except GpudockError as error:
         say(str(error))
         return error.exit_code
@@ -50,17 +79,20 @@ def say(text: str) -> None:
     os.write(2, ("gpudock-hook: " + shown).encode(errors="replace")[: _LINE - 1] + b"\n")
 
 
-def _plan_path(argv: "list[str]") -> str:
-    if len(argv) != 2 or argv[0] != "--plan" or not argv[1].startswith("/"):
+def _arguments(argv: "list[str]") -> "tuple[str, str]":
+    """The plan's path, and how to look things up."""
+    if len(argv) not in {2, 4} or argv[0] != "--plan" or not argv[1].startswith("/") or argv[2:3] not in _LOOKUP:
         raise UsageError("This hook wants --plan and the absolute path of a start plan.", mend="sudo gpudock refresh")
-    return argv[1]
+    return argv[1], argv[3] if argv[2:] else "walk"
 
 
-def _prepare(plan_path: str) -> "list[str]":
+def _prepare(plan_path: str, look_up: str) -> "list[str]":
     _confine()
+    resolve = lookup.choose(look_up)
     root_path = bundle.rootfs_path(reading.upto(0, bundle.STATE_LIMIT))
     plan = plans.read(plan_path)
-    root = Rootfs(root_path)
+    root = CoveringRootfs(root_path, resolve)
+    refuse_links(root)
     changed = key.difference(plan["key"], root.stat)
     if changed:
         raise HostError(
@@ -68,15 +100,12 @@ def _prepare(plan_path: str) -> "list[str]":
             why=changed,
             mend="sudo gpudock refresh, and start the container again",
         )
-    return edit.apply(root, _variant(plan, root), library_links=plan["library_links"])
+    return edit.apply(root, plan, _variant(plan, root), _gpus(plan, root))
 
 
 def _confine() -> None:
-    """Nothing inherited but stdin, stdout and stderr; a working directory outside of the image; bounds on the rest.
-
-    PR_SET_DUMPABLE is left alone: it needs ctypes, which costs as much as the whole hook. What it would hide from the
-    container is this process's /proc/PID/exe and memory; the container's own processes do not exist yet.
-    """
+    """Nothing inherited but stdin, stdout and stderr; a working directory outside of the image; bounds on the rest."""
+    _hide()
     gc.disable()  # too short a life to need it
     os.chdir("/")
     os.umask(0o022)
@@ -87,6 +116,20 @@ def _confine() -> None:
         soft, hard = resource.getrlimit(kind)
         bound = min((limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY), default=amount)
         resource.setrlimit(kind, (min(amount, bound), hard))
+
+
+def _hide() -> None:
+    """Make /proc/PID/exe, descriptors and memory of this process root's alone, as PR_SET_DUMPABLE 0 does.
+
+    That would need ctypes, which costs as much as the whole hook. The kernel does it too when the effective group
+    changes (to fs.suid_dumpable, 0 or 2 on every machine but those where somebody debugs set-user-ID programs).
+    """
+    group = os.getegid()
+    try:
+        os.setegid(group + 1)
+    except OSError:  # a user namespace that has one group only: outside of it nobody but its owner may look
+        return
+    os.setegid(group)
 
 
 def _variant(plan: "Plan", root: Rootfs) -> "Variant":
@@ -100,6 +143,11 @@ def _variant(plan: "Plan", root: Rootfs) -> "Variant":
         why="a volume covers it, or the container's request for GPUs was made for another start plan",
         mend=f"mount no volume on {MOUNT_POINT} or above it",
     )
+
+
+def _gpus(plan: "Plan", root: Rootfs) -> "list[Gpu]":
+    """Those that the engine gave to the container; a MIG instance comes with its GPU's node."""
+    return [gpu for gpu in plan["gpus"] if root.stat(f"/dev/nvidia{gpu['minor']}")]
 
 
 def _is(found: os.stat_result, folder: str) -> bool:

@@ -6,7 +6,8 @@ Nothing of the image is run: no ldconfig, no shell.
 from gpudock.plan.document import MOUNT_POINT
 from gpudock.plan.ldcache import SIZE_LIMIT
 from gpudock.plan.ldcache_merge import merge
-from gpudock.start.rootfs import VolumeError
+from gpudock.start import compat
+from gpudock.start.rootfs import ReadOnlyError, VolumeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ CACHE = "/etc/ld.so.cache"
 CONFIGURATION = "/etc/ld.so.conf"
 OWN_CONFIGURATION = "/etc/ld.so.conf.d/00-gpudock.conf"
 SMALL = 1 << 16  # bytes: more is no configuration file
+_CUDA = "libcuda.so.1"
+_SEEN = 8  # of a driver in the image so many places are looked at
 
 # Cache flags -> the loader's place, which programs carry in them, and the image's own library folders, likeliest first.
 _GLIBC = {
@@ -35,7 +38,10 @@ _STORES = ("/nix/store", "/gnu/store")
 
 
 def prepare(root: "Rootfs", libraries: "list[Library]") -> "list[str]":
-    """Make the loaders in the image find `libraries`. Returns what the user should know. Raises GpudockError."""
+    """Make the loaders in the image find `libraries`, of the driver or of CUDA's forward compatibility.
+
+    Returns what the user should know. Raises GpudockError.
+    """
     glibc = any(root.stat(loader) for loader, _ in _GLIBC.values())
     musl = [name for name in _MUSL if root.stat(f"/lib/ld-musl-{name}.so.1")]
     notes = _glibc(root, libraries) if glibc else []
@@ -69,14 +75,56 @@ def _glibc(root: "Rootfs", libraries: "list[Library]") -> "list[str]":
         if merged.data != old:
             root.publish(CACHE, merged.data)
         notes = [f"the loader takes {other} of the image for the driver's {name}" for name, other in merged.conflicts]
-    # For an ldconfig that is run in the container later.
+        notes += _baked(root, old or b"", libraries)
+    return notes + _configure(root, libraries)
+
+
+def _configure(root: "Rootfs", libraries: "list[Library]") -> "list[str]":
+    """For an ldconfig that is run in the container later."""
+    newer = any(library["path"].startswith(compat.FOLDER + "/") for library in libraries)
+    folders = [*([compat.FOLDER] if newer else []), *FOLDERS]
     try:
-        _write(root, OWN_CONFIGURATION, "".join(folder + "\n" for folder in FOLDERS).encode())
+        _write(root, OWN_CONFIGURATION, "".join(folder + "\n" for folder in folders).encode())
         if root.stat(CONFIGURATION) is None:
             root.publish(CONFIGURATION, b"include /etc/ld.so.conf.d/*.conf\n")
     except VolumeError as error:
-        notes.append(str(error))
+        return [str(error)]
+    except ReadOnlyError:  # for an ldconfig too
+        return []
+    return []
+
+
+def _baked(root: "Rootfs", cache: bytes, libraries: "list[Library]") -> "list[str]":
+    """A driver of another machine in the image, or what is left of one: the loader finds ours, but others may not."""
+    notes = []
+    for library in libraries:
+        if library["soname"] != _CUDA:
+            continue
+        ours = _identity(root, library["path"])
+        known = {ours, None}
+        for path in [*_cached(cache), *(f"{folder}/{_CUDA}" for folder in _GLIBC.get(library["flags"], ("", ()))[1])]:
+            found = None if path.startswith((MOUNT_POINT + "/", compat.FOLDER + "/")) else _identity(root, path)
+            if found not in known:
+                known.add(found)
+                notes.append(f"this image has a libcuda of its own, {path}: programs get {library['path']} instead")
     return notes
+
+
+def _cached(cache: bytes) -> "list[str]":
+    """Paths that a cache lists for libcuda: looked for as text, for it was read once already."""
+    end = f"/{_CUDA}\0".encode()
+    found: "list[str]" = []
+    at = cache.find(end)
+    while at >= 0 and len(found) < _SEEN:
+        start = cache.rfind(b"\0", 0, at) + 1
+        found.append(cache[start : at + len(end) - 1].decode(errors="surrogateescape"))
+        at = cache.find(end, at + 1)
+    return found
+
+
+def _identity(root: "Rootfs", path: str) -> "Optional[tuple[int, int]]":
+    found = root.stat(path)
+    return (found.st_dev, found.st_ino) if found else None
 
 
 def _musl(root: "Rootfs", path: str) -> None:

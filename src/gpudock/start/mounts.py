@@ -20,13 +20,14 @@ def mount_id(fd: int) -> int:
 
 
 class Mount:
-    """A line of /proc/self/mountinfo: where it is mounted, and the file system's type."""
+    """A line of /proc/self/mountinfo: where it is mounted, the type, and whether mounts on it are seen elsewhere."""
 
-    __slots__ = ("kind", "point")
+    __slots__ = ("kind", "point", "shared")
 
-    def __init__(self, point: str, kind: str) -> None:
+    def __init__(self, point: str, kind: str, *, shared: bool) -> None:
         self.point = point
         self.kind = kind
+        self.shared = shared
 
 
 def find(number: int) -> "Optional[Mount]":
@@ -35,7 +36,8 @@ def find(number: int) -> "Optional[Mount]":
         fields, _, rest = line.partition(" - ")
         words = fields.split(" ")
         if words[0] == str(number):
-            return Mount(_unescaped(words[4]), rest.split(" ")[0])
+            shared = any(word.startswith("shared:") for word in words[6:])
+            return Mount(_unescaped(words[4]), rest.split(" ")[0], shared=shared)
     return None
 
 

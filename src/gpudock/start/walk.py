@@ -2,6 +2,8 @@
 
 Answers as openat2 with RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS does, without needing it (Linux 5.6) or ctypes. Each
 folder passed stays open, so `..` goes back to where the walk came from, even if that folder was moved meanwhile.
+Two differences remain, and neither leads out: the kernel's rule on links in sticky folders of others
+(fs.protected_symlinks) is not applied, and all links deeper in procfs are taken for magic ones.
 """
 
 import errno
@@ -11,6 +13,8 @@ import stat
 from gpudock.start import mounts
 
 LINKS = 40  # the kernel's own limit
+LONGEST = 4096  # bytes of a path with its end: PATH_MAX
+_PROC_TOP = 1  # inode
 PLAIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -22,6 +26,8 @@ def resolve(root: int, path: str, *, follow: bool = True) -> int:
     """
     if not path:
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    if len(path) >= LONGEST // 4 and len(os.fsencode(path)) >= LONGEST:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), path)
     todo = path.split("/")[::-1]
     passed = [os.dup(root)]
     links = 0
@@ -35,7 +41,7 @@ def resolve(root: int, path: str, *, follow: bool = True) -> int:
             passed.append(fd)
             if stat.S_ISLNK(os.fstat(fd).st_mode) and (follow or todo):
                 links += 1
-                target = _target(root, fd, path, links)
+                target = _target(passed, path, links)
                 os.close(passed.pop())
                 if target.startswith("/"):
                     _close(passed, keep=1)
@@ -52,21 +58,22 @@ def _step_aside(passed: "list[int]", *, up: bool) -> None:
         os.close(passed.pop())
 
 
-def _target(root: int, link: int, path: str, links: int) -> str:
-    if links > LINKS or _is_magic(root, link):
+def _target(passed: "list[int]", path: str, links: int) -> str:
+    """Of the link that was passed last."""
+    if links > LINKS or _is_magic(passed[0], passed[-2], passed[-1]):
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-    return os.readlink("", dir_fd=link)
+    return os.readlink("", dir_fd=passed[-1])
 
 
-def _is_magic(root: int, link: int) -> bool:
-    """Links of procfs lead where the kernel wants, not where their text says."""
+def _is_magic(root: int, folder: int, link: int) -> bool:
+    """Links of procfs lead where the kernel wants, not where their text says; but "self" and its like on top do not."""
     if os.fstat(link).st_dev == os.fstat(root).st_dev:
         return False
     number = mounts.mount_id(link)
     if number == mounts.mount_id(root):  # overlayfs gives files other device numbers than folders
         return False
     mount = mounts.find(number)
-    return mount is None or mount.kind == "proc"
+    return mount is None or (mount.kind == "proc" and os.fstat(folder).st_ino != _PROC_TOP)
 
 
 def _close(passed: "list[int]", *, keep: int) -> None:

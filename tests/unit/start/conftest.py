@@ -1,8 +1,18 @@
 """An image's root, and a folder of the host beside it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from gpudock.start import openat2, walk
+
+
+@pytest.fixture(params=[walk.resolve, openat2.resolve], ids=["walk", "openat2"])
+def resolve(request: pytest.FixtureRequest) -> Callable[..., int]:
+    """Each of the two ways to look something up inside a root, in turn."""
+    way: Callable[..., int] = request.param
+    return way
 
 
 @pytest.fixture

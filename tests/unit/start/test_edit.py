@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from gpudock.errors import GpudockError, RefusedError
 from gpudock.plan import ldcache
 from gpudock.plan.document import Library, Link, Variant
-from gpudock.start import edit
+from gpudock.start import edit, profile, walk
 from gpudock.start.rootfs import Rootfs
+from unit.plan.plans import gpu, plan_with
 from unit.start.traps import SHAPES, digest
 
 TREE = "/usr/local/nvidia"
@@ -22,6 +24,7 @@ LINKS = {
 WRITTEN = (
     *("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d/00-gpudock.conf", "/etc/ld-musl-x86_64.path"),
     "/usr/lib/x86_64-linux-gnu/libcuda.so.1",
+    profile.PATH,
     *LINKS,
 )
 
@@ -29,8 +32,8 @@ WRITTEN = (
 @pytest.fixture
 def variant() -> Variant:
     return Variant(
-        capabilities=["compute", "utility"],
-        folder="/var/lib/gpudock/driver/550/compute.utility",
+        capabilities=["compute", "graphics", "utility"],
+        folder="/var/lib/gpudock/driver/550/compute.graphics.utility",
         drm=False,
         nodes=[],
         mounts=[],
@@ -39,10 +42,12 @@ def variant() -> Variant:
     )
 
 
-def apply(image: Path, variant: Variant, *, library_links: bool = True) -> list[str]:
-    root = Rootfs(str(image))
+def apply(
+    image: Path, variant: Variant, *, library_links: bool = True, resolve: Callable[..., int] = walk.resolve
+) -> list[str]:
+    root = Rootfs(str(image), resolve)
     try:
-        return edit.apply(root, variant, library_links=library_links)
+        return edit.apply(root, {**plan_with(), "library_links": library_links}, variant, [gpu(0)])
     finally:
         root.close()
 
@@ -71,6 +76,7 @@ def test_library_links_only_when_asked_for(image: Path, variant: Variant) -> Non
 
 
 def test_a_static_image_gets_links_only(tmp_path: Path, variant: Variant) -> None:
+    variant["capabilities"] = ["compute", "utility"]
     apply(tmp_path, variant)
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if not path.is_dir()} == {
         path[1:] for path in LINKS
@@ -96,15 +102,17 @@ def test_folders_of_the_image_may_be_links_inside(image: Path, variant: Variant)
     assert os.readlink(image / "usr/binaries/nvidia-smi") == LINKS["/usr/bin/nvidia-smi"]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("place", WRITTEN)
-def test_no_trap_leads_out(place: str, shape: str, image: Path, sentinel: Path, variant: Variant) -> None:
+@pytest.mark.parametrize("trap", [(place, shape) for place in WRITTEN for shape in SHAPES], ids=" ".join)
+def test_no_trap_leads_out(
+    trap: tuple[str, str], image: Path, sentinel: Path, variant: Variant, resolve: Callable[..., int]
+) -> None:
+    place, shape = trap
     SHAPES[shape](image / place[1:], sentinel)
     beside = sorted(path.name for path in image.parent.iterdir())
     before = digest(sentinel)
     begun = time.monotonic()
     try:
-        apply(image, variant)
+        apply(image, variant, resolve=resolve)
     except GpudockError as error:
         assert place.rpartition("/")[0] in str(error), "the message names the place"  # noqa: PT017
     else:
@@ -149,5 +157,6 @@ def test_the_x_server_of_fedora_is_in_lib64(image: Path, variant: Variant) -> No
 
 def test_an_image_without_a_loader_gets_no_link_among_its_libraries(tmp_path: Path, variant: Variant) -> None:
     variant["links"] = [Link(path="@lib/gbm/nvidia-drm_gbm.so", target=f"{TREE}/lib64/gbm/nvidia-drm_gbm.so")]
+    variant["capabilities"] = ["compute", "utility"]
     assert apply(tmp_path, variant) == []
     assert list(tmp_path.iterdir()) == []

@@ -136,6 +136,35 @@ def test_names_that_the_loader_confuses_are_told_of(image: Path) -> None:
     assert prepare(image) == ["the loader takes libcuda.so.01 of the image for the driver's libcuda.so.1"]
 
 
+def test_a_libcuda_of_the_image_is_told_of(image: Path) -> None:
+    """By a cache, or lying in a folder that loaders search: with something in it, or as another toolkit's leftover."""
+    baked = put(image, "opt/driver/libcuda.so.1", b"old")
+    left = put(image, "usr/lib/x86_64-linux-gnu/libcuda.so.1")
+    entries = [
+        (0x0303, b"libcuda.so.1", b"/opt/driver/libcuda.so.1", 0, 0, b""),
+        (0x0303, b"libcuda.so.1", b"/opt/gone/libcuda.so.1", 0, 0, b""),
+        (0x0303, b"libcuda.so.1", b"/usr/local/cuda/compat/libcuda.so.1", 0, 0, b""),
+    ]
+    put(image, "usr/local/cuda/compat/libcuda.so.1", b"of the package for forward compatibility")
+    put(image, "etc/ld.so.cache", ldcache.build(entries))
+    notes = prepare(image)
+    assert notes == [
+        f"this image has a libcuda of its own, {path}: programs get {CUDA['path']} instead"
+        for path in ("/opt/driver/libcuda.so.1", "/usr/lib/x86_64-linux-gnu/libcuda.so.1")
+    ]
+    first = next(path for _, name, path in ldcache.entries((image / "etc/ld.so.cache").read_bytes()) if "cuda" in name)
+    assert first == CUDA["path"]
+    baked.unlink()
+    left.unlink()
+    assert prepare(image) == []
+
+
+def test_our_own_link_to_libcuda_is_none_of_the_image(image: Path) -> None:
+    put(image, "usr/local/nvidia/lib64/libcuda.so.1", b"the driver's")
+    (image / "usr/lib/x86_64-linux-gnu/libcuda.so.1").symlink_to(CUDA["path"])
+    assert prepare(image) == []
+
+
 def test_an_unusable_cache_is_refused_and_kept(image: Path) -> None:
     broken = IMAGE_CACHE[:48] + b"\xff" * 24 + IMAGE_CACHE[72:]
     path = put(image, "etc/ld.so.cache", broken)

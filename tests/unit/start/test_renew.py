@@ -23,8 +23,13 @@ def place(tmp_path: Path) -> Place:
     def put(plan: Plan) -> Settings:
         plan["key"] = {
             **plan["key"],
-            "proc": str(tmp_path / "proc"), "boot_id": key.read_boot_id(), "module": "",
-            "majors": {}, "gpus": {}, "mig_minors": {}, "files": [],
+            "proc": str(tmp_path / "proc"),
+            "boot_id": key.read_boot_id(),
+            "module": "",
+            "majors": {},
+            "gpus": {},
+            "mig_minors": {},
+            "files": [],
         }
         (tmp_path / "plan.json").write_text(json.dumps(plan))
         hook = {"path": "/p", "args": ["p", "hook.py", "--plan", str(tmp_path / "plan.json")]}

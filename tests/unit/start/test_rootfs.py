@@ -3,6 +3,7 @@
 import os
 import resource
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def root(folder: Path) -> Rootfs:
-    return Rootfs(str(folder))
+def root(folder: Path, resolve: Callable[..., int]) -> Rootfs:
+    return Rootfs(str(folder), resolve)
 
 
 def test_a_root_must_be_a_folder_and_no_link(folder: Path) -> None:
@@ -55,6 +56,31 @@ def test_only_plain_files_are_opened(root: Rootfs, folder: Path) -> None:
             root.read(path, 100)
     with pytest.raises(RefusedError, match="cannot be reached"):
         root.read("/etc/file/below", 100)
+
+
+def test_opened(root: Rootfs, folder: Path) -> None:
+    (folder / "etc/link").symlink_to("/etc/file")
+    fd = root.opened("/etc/link")
+    assert fd is not None
+    assert os.pread(fd, 100, 3) == b"tent"
+    os.close(fd)
+    assert root.opened("/etc/nothing") is None
+    os.mkfifo(folder / "etc/fifo")
+    for path in ("/etc/fifo", "/etc"):
+        with pytest.raises(RefusedError, match="is not a plain file"):
+            root.opened(path)
+
+
+def test_names(root: Rootfs, folder: Path) -> None:
+    (folder / "etc/link").symlink_to("/nowhere")
+    assert root.names("/etc", 2) == ["file", "link"]
+    assert root.names("/nothing", 2) is None
+    with pytest.raises(RefusedError, match="/etc in this container holds more than 1 files"):
+        root.names("/etc", 1)
+    with pytest.raises(RefusedError, match="/etc/file in this container is not a folder"):
+        root.names("/etc/file", 1)
+    with pytest.raises(RefusedError, match="cannot be reached"):
+        root.names("/etc/file/x", 1)
 
 
 def test_stat(root: Rootfs, folder: Path) -> None:
@@ -147,9 +173,9 @@ def test_no_room_leaves_the_old_file_and_no_other(root: Rootfs, folder: Path) ->
     assert (folder / "etc/file").read_text() == "content"
 
 
-def test_nothing_is_written_across_a_mount() -> None:
+def test_nothing_is_written_across_a_mount(resolve: Callable[..., int]) -> None:
     """/proc is a mount below "/"; the tests with volumes are in tests/real."""
-    whole = Rootfs("/")
+    whole = Rootfs("/", resolve)
     for path in ("/proc/sys/kernel/nothing", "/proc/version"):
         with pytest.raises(VolumeError, match="the volume on /proc") as raised:
             whole.publish(path, b"")
@@ -159,15 +185,18 @@ def test_nothing_is_written_across_a_mount() -> None:
         whole.link("/proc/nothing/deeper", "/x")
 
 
-def test_nothing_stays_open(folder: Path) -> None:
+def test_nothing_stays_open(folder: Path, resolve: Callable[..., int]) -> None:
     before = sorted(os.listdir("/proc/self/fd"))
-    root = Rootfs(str(folder))
+    root = Rootfs(str(folder), resolve)
     (folder / "etc/dangling").symlink_to("/nowhere")
     root.publish("/a/b/c", b"")
     root.link("/d/e", "x")
     root.read("/etc/file", 10)
+    root.names("/etc", 10)
     for path in ("/etc/dangling", "/a", "/etc/file/x"):
         with pytest.raises(RefusedError):
             root.publish(path, b"")
+        with pytest.raises(RefusedError):
+            root.names("/etc/file", 10)
     root.close()
     assert sorted(os.listdir("/proc/self/fd")) == before

@@ -1,16 +1,18 @@
-"""Look-up inside an untrusted root: what is found, and the error for what is not. The answers expected are written down
-here, after openat2's manual; nothing is compared with the system call itself.
+"""Look-up inside an untrusted root, in both ways: what is found, and the error for what is not. The answers expected are
+written down here, after openat2's manual; test_lookup.py holds the two against each other.
 """
 
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from gpudock.start import walk
+
+Resolve = Callable[..., int]
 
 
 @pytest.fixture
@@ -38,17 +40,17 @@ def root(tmp_path: Path) -> Iterator[int]:
     os.close(fd)
 
 
-def text(root: int, path: str) -> str:
-    fd = walk.resolve(root, path)
+def text(resolve: Resolve, root: int, path: str) -> str:
+    fd = resolve(root, path)
     try:
         return Path(f"/proc/self/fd/{fd}").read_text()
     finally:
         os.close(fd)
 
 
-def failure(root: int, path: str) -> int:
+def failure(resolve: Resolve, root: int, path: str) -> int:
     with pytest.raises(OSError) as raised:
-        os.close(walk.resolve(root, path))
+        os.close(resolve(root, path))
     assert raised.value.errno is not None
     return raised.value.errno
 
@@ -65,10 +67,11 @@ def failure(root: int, path: str) -> int:
         "usr/../usr/lib/real",
         "../../usr/lib/real",  # above the root is the root
         "lib/../lib/real",  # the folder of usr/lib, not of the link
+        "./" * 2041 + "usr/lib/real",
     ],
 )
-def test_found(root: int, path: str) -> None:
-    assert text(root, path) == "inside"
+def test_found(resolve: Resolve, root: int, path: str) -> None:
+    assert text(resolve, root, path) == "inside"
 
 
 @pytest.mark.parametrize(
@@ -88,32 +91,34 @@ def test_found(root: int, path: str) -> None:
         ("usr/lib/real/x", errno.ENOTDIR),
         ("slashed", errno.ENOTDIR),
         ("x" * 300, errno.ENAMETOOLONG),
+        ("./" * 2048 + "usr", errno.ENAMETOOLONG),
+        ("\N{SNOWMAN}/" * 1024, errno.ENAMETOOLONG),
     ],
 )
-def test_not_found(root: int, path: str, number: int) -> None:
-    assert failure(root, path) == number
+def test_not_found(resolve: Resolve, root: int, path: str, number: int) -> None:
+    assert failure(resolve, root, path) == number
 
 
-def test_nul_is_no_path(root: int) -> None:
+def test_nul_is_no_path(resolve: Resolve, root: int) -> None:
     with pytest.raises(ValueError, match="null"):
-        walk.resolve(root, "usr\0")
+        resolve(root, "usr\0")
 
 
-def test_the_last_link_itself(root: int) -> None:
-    fd = walk.resolve(root, "lib", follow=False)
+def test_the_last_link_itself(resolve: Resolve, root: int) -> None:
+    fd = resolve(root, "lib", follow=False)
     assert stat.S_ISLNK(os.fstat(fd).st_mode)
     os.close(fd)
-    fd = walk.resolve(root, "lib/", follow=False)  # a slash asks for the folder behind it
+    fd = resolve(root, "lib/", follow=False)  # a slash asks for the folder behind it
     assert stat.S_ISDIR(os.fstat(fd).st_mode)
     os.close(fd)
 
 
-def test_forty_links_and_no_more(root: int, tmp_path: Path) -> None:
+def test_forty_links_and_no_more(resolve: Resolve, root: int, tmp_path: Path) -> None:
     (tmp_path / "root/link0").symlink_to("usr/lib/real")
     for number in range(1, 41):
         (tmp_path / f"root/link{number}").symlink_to(f"link{number - 1}")
-    assert text(root, "link39") == "inside"
-    assert failure(root, "link40") == errno.ELOOP
+    assert text(resolve, root, "link39") == "inside"
+    assert failure(resolve, root, "link40") == errno.ELOOP
 
 
 def test_a_moved_folder_does_not_lead_out(root: int, tmp_path: Path) -> None:
@@ -149,17 +154,26 @@ def test_a_moved_folder_does_not_lead_out(root: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["proc/self/cwd", "proc/self/root/etc", "/proc/self/fd/0", "proc/self/exe"])
-def test_magic_links_are_not_followed(path: str) -> None:
+def test_magic_links_are_not_followed(resolve: Resolve, path: str) -> None:
     whole = os.open("/", os.O_PATH | os.O_DIRECTORY)
-    assert failure(whole, path) == errno.ELOOP
+    assert failure(resolve, whole, path) == errno.ELOOP
     os.close(whole)
 
 
-def test_nothing_stays_open(root: int) -> None:
+def test_ordinary_links_of_procfs_are(resolve: Resolve) -> None:
+    whole = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    for path in ("proc/self/status", "proc/mounts", "/proc/thread-self/comm", "proc/net/dev"):
+        fd = resolve(whole, path)
+        assert stat.S_ISREG(os.fstat(fd).st_mode)
+        os.close(fd)
+    os.close(whole)
+
+
+def test_nothing_stays_open(resolve: Resolve, root: int) -> None:
     before = sorted(os.listdir("/proc/self/fd"))
     for path in ("lib/real", "loop", "usr/lib/real/..", "nothing", "../../dangling"):
         try:
-            os.close(walk.resolve(root, path))
+            os.close(resolve(root, path))
         except OSError:
             continue
     assert sorted(os.listdir("/proc/self/fd")) == before
