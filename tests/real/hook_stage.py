@@ -118,9 +118,9 @@ class Stage:
         path.chmod(0o644)
         return path
 
-    def command(self, plan_file: Path, *more: str) -> dict[str, Any]:
+    def command(self, plan_file: Path, *before: str) -> dict[str, Any]:
         """The hook as a CDI specification gives it to the runtime."""
-        argv = (PYTHON, "python3", *FLAGS, str(self.hook), "--plan", str(plan_file), *more)
+        argv = (PYTHON, "python3", *FLAGS, str(self.hook), *before, "--plan", str(plan_file))
         hook: dict[str, Any] = {**project._hook(argv)}
         assert hook.pop("hookName") == "createContainer", "where `start` puts it"
         return hook

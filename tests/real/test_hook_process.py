@@ -167,7 +167,7 @@ def test_an_installation_that_others_can_write_is_not_run(session_root: Path) ->
     entry.parent.chmod(0o775)
     done = subprocess.run([PYTHON, *FLAGS, str(entry)], input=b"", capture_output=True, check=False, timeout=60)
     assert done.returncode == 1
-    assert done.stderr.decode() == f"gpudock: {entry.parent} can be written by others than its owner\n"
+    assert done.stderr.decode() == f"gpudock: {entry.parent} can be changed by others than root\n"
 
 
 def test_a_broken_installation_says_so_in_one_line(session_root: Path) -> None:

@@ -48,7 +48,7 @@ def _settings(settings: Settings, where: Paths) -> str:
         {
             "disable_require": settings.disable_require,
             "environment": elsewhere,
-            "lookup": "walk",
+            "lookup": settings.lookup,
             "mounts": settings.accept_volume_mounts,
             "refresh": [f"{PROGRAM}/current/bin/gpudock", "refresh", "--quiet"],
             "spec": where.spec,

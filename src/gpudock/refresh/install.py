@@ -49,17 +49,19 @@ def installed(
     except OSError as error:
         mend = "run it as root (sudo)" if isinstance(error, PermissionError) else ""
         raise HostError(f"Cannot install the start files in {libexec}.", why=str(error), mend=mend) from error
-    return planned(libexec)
+    return planned(libexec, config)
 
 
-def planned(libexec: str) -> tuple[str, ...]:
+def planned(libexec: str, config: str = CONFIG) -> tuple[str, ...]:
     """The hook as `installed` would return it, without installing anything."""
+    lookup = administrator.read(config).lookup
     try:
         with open(f"{libexec}/current/python", encoding="utf-8") as file:
             python = file.read().strip()
     except OSError:
         python = PYTHONS[0]
-    return (python, os.path.basename(python), *FLAGS, f"{libexec}/current/hook.py")
+    words = (python, os.path.basename(python), *FLAGS, f"{libexec}/current/hook.py")
+    return words if lookup == "walk" else (*words, "--lookup", lookup)
 
 
 def _sources(package: str) -> dict[str, str]:

@@ -14,6 +14,8 @@ VOLUMES = "accept-nvidia-visible-devices-as-volume-mounts"
 SWARM = "swarm-resource"
 DISABLE_REQUIRE = "disable-require"
 RUNTIMES = "runtimes"
+LOOKUP = "lookup"
+LOOKUPS = ("walk", "openat2")  # as start/lookup.py
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -25,9 +27,10 @@ class Settings(NamedTuple):
     swarm_resource: tuple[str, ...] = ()  # variables in which swarm names the GPUs, such as DOCKER_RESOURCE_GPU
     disable_require: bool = False
     runtimes: tuple[str, ...] = ("runc", "crun")
+    lookup: str = "walk"  # how paths in images are looked up
 
 
-KEYS = (ENVVAR, VOLUMES, SWARM, DISABLE_REQUIRE, RUNTIMES)  # as the fields of Settings
+KEYS = (ENVVAR, VOLUMES, SWARM, DISABLE_REQUIRE, RUNTIMES, LOOKUP)  # as the fields of Settings
 
 
 def read(config: str = CONFIG) -> Settings:
@@ -65,6 +68,10 @@ def _value(config: str, key: str, value: object, default: object) -> object:
     if isinstance(default, bool):
         if not isinstance(value, bool):
             raise InputError(f"{where} must be true or false, not {quote(str(value))}.")
+        return value
+    if isinstance(default, str):
+        if value not in LOOKUPS:
+            raise InputError(f"{where} must be one of {', '.join(LOOKUPS)}, not {quote(str(value))}.")
         return value
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise InputError(f"{where} must be a list of texts, not {quote(str(value))}.", mend=f'write {key} = ["NAME"]')

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from gpudock.plan.document import Gpu, Plan, Variant
 
 _LINE = 4096  # bytes of a message: runtimes keep all that a hook writes in memory
-_LOOKUP: "tuple[list[str], ...]" = ([], ["--lookup"])
 _MIB = 1 << 20
 _LIMITS = (
     (resource.RLIMIT_CPU, 10),  # seconds
@@ -59,7 +58,7 @@ class CoveringRootfs(Rootfs):
 
 
 def main(argv: "list[str]") -> int:
-    """`argv` is --plan FILE [--lookup NAME]; the container's state comes on stdin. Returns the exit code."""
+    """`argv` is [--lookup NAME] --plan FILE; the container's state comes on stdin. Returns the exit code."""
     try:
         notes = _prepare(*_arguments(argv))
     except GpudockError as error:
@@ -81,9 +80,10 @@ def say(text: str) -> None:
 
 def _arguments(argv: "list[str]") -> "tuple[str, str]":
     """The plan's path, and how to look things up."""
-    if len(argv) not in {2, 4} or argv[0] != "--plan" or not argv[1].startswith("/") or argv[2:3] not in _LOOKUP:
+    look_up, rest = (argv[1], argv[2:]) if len(argv) == 4 and argv[0] == "--lookup" else ("walk", argv)
+    if len(rest) != 2 or rest[0] != "--plan" or not rest[1].startswith("/"):
         raise UsageError("This hook wants --plan and the absolute path of a start plan.", mend="sudo gpudock refresh")
-    return argv[1], argv[3] if argv[2:] else "walk"
+    return rest[1], look_up
 
 
 def _prepare(plan_path: str, look_up: str) -> "list[str]":

@@ -14,7 +14,7 @@ from gpudock.plan import capabilities, requirement
 from gpudock.plan.document import MOUNT_POINT
 from gpudock.plan.request import VOID
 from gpudock.plan.select import select
-from gpudock.start import asked, edit, encode, injection, oci, plans, reading, renew, settings
+from gpudock.start import asked, edit, encode, injection, lookup, oci, plans, reading, renew, settings
 from gpudock.start.changes import Changes
 from gpudock.start.command import Command
 from gpudock.start.rootfs import VolumeError, refuse_links
@@ -107,7 +107,8 @@ def _give(found: "Settings", wanted: "Asked", edited: Changes, command: Command)
     _check_folder(edited.config)
     umask = os.umask(0o022)
     try:
-        root = ContainerRoot(oci.rootfs(edited.config, command.bundle), edited.items("mounts"), command.bundle)
+        path, mounts = oci.rootfs(edited.config, command.bundle), edited.items("mounts")
+        root = ContainerRoot(path, mounts, command.bundle, lookup.choose(found.lookup))
         root.owner = injection.container_root(edited.config)
         refuse_links(root)
         left_out = _impossible(root, what)

@@ -1,5 +1,6 @@
 """The code that runs at container start, put where only root can change it. With a real Python: tests/real."""
 
+import json
 import os
 import stat
 import time
@@ -38,6 +39,14 @@ def test_what_is_installed_is_plan_start_and_their_entry(tmp_path: Path) -> None
         sources = {path.name: path.read_bytes() for path in (PACKAGE / room).glob("*.py")}
         assert {path.name: path.read_bytes() for path in (current / "gpudock" / room).iterdir()} == sources
     assert (current / "hook.py").read_bytes() == (PACKAGE / "start/launch.py").read_bytes()
+
+
+def test_the_administrators_look_up_reaches_hook_and_runtime(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[runtime]\nlookup = "openat2"\n')
+    hook = install.installed(str(tmp_path / "libexec"), config=str(config), run=runner())
+    assert hook[-2:] == ("--lookup", "openat2")
+    assert json.loads((tmp_path / "libexec/current/settings.json").read_text())["lookup"] == "openat2"
 
 
 def test_it_is_compiled_by_the_python_that_runs_it_with_no_environment(tmp_path: Path) -> None:

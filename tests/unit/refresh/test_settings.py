@@ -44,6 +44,7 @@ def test_what_is_not_said_has_its_default(tmp_path: Path, text: str | None) -> N
     ("line", "what"),
     [
         ("debug = true", "has no key debug"),
+        ('lookup = "guess"', "must be one of walk, openat2"),
         ("disable-require = 1", "disable-require must be true or false, not 1"),
         ('swarm-resource = "GPU"', "swarm-resource must be a list of texts, not GPU"),
         ("swarm-resource = [1]", "swarm-resource must be a list of texts"),

@@ -66,7 +66,8 @@ WRONG: tuple[list[str], ...] = (
     ["--plan", "relative"],
     ["/plan"],
     ["--plan", "/a", "/b"],
-    ["--plan", "/a", "--lookup"],
+    ["--lookup", "--plan", "/a"],
+    ["--plan", "/a", "--lookup", "walk"],
 )
 
 
@@ -75,7 +76,7 @@ def test_usage(argv: list[str]) -> None:
     with pytest.raises(UsageError):
         hook._arguments(argv)
     assert hook._arguments(["--plan", "/run/a.json"]) == ("/run/a.json", "walk")
-    assert hook._arguments(["--plan", "/run/a.json", "--lookup", "openat2"]) == ("/run/a.json", "openat2")
+    assert hook._arguments(["--lookup", "openat2", "--plan", "/run/a.json"]) == ("/run/a.json", "openat2")
 
 
 def test_messages_are_one_short_line(capfd: pytest.CaptureFixture[str]) -> None:
