@@ -1,0 +1,101 @@
+"""Docker forgets the runtime."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gpudock.engine.configure import docker_configure, docker_undo
+from gpudock.errors import RefusedError
+from unit.engine.configure.dockers import FakeDocker
+from unit.engine.configure.shapes import DAEMON, WISH, name
+
+
+def configured(docker: FakeDocker) -> None:
+    wish = WISH._replace(default=True)
+    docker_configure.plan(docker.found(), wish, docker.machine, docker, restart=True).apply()
+    docker.done.clear()
+
+
+def undo(docker: FakeDocker, *, restart: bool = False) -> list[str]:
+    return docker_undo.plan(docker.found(), docker.machine, docker, restart=restart).apply()
+
+
+@pytest.mark.parametrize("path", [path for path in DAEMON if path.read_bytes().strip()], ids=name)
+def test_a_running_docker_is_led_back_without_a_crash(tmp_path: Path, path: Path) -> None:
+    docker = FakeDocker(tmp_path, path.read_bytes().decode())
+    docker.file.write_bytes(path.read_bytes())
+    before = docker.runtimes
+    configured(docker)
+    undo(docker)
+    assert docker.up
+    assert docker.file.read_bytes() == path.read_bytes()
+    assert docker.default == json.loads(path.read_text()).get("default-runtime", "runc")
+    assert docker.runtimes == before
+    assert {each.split()[0] for each in docker.done} == {"reload"}
+    assert sorted(each.name for each in docker.file.parent.iterdir()) == ["daemon.json", "key.json"]
+    assert not (tmp_path / "usr/local/bin/nvidia-container-runtime-hook").is_symlink()
+
+
+def test_a_file_that_was_made_goes(tmp_path: Path) -> None:
+    docker = FakeDocker(tmp_path, None, "26.1.5")
+    configured(docker)
+    assert docker.info().out.count("/etc/cdi") == 1
+    lines = undo(docker, restart=True)
+    assert not docker.file.exists()
+    assert docker.info().out.count("/etc/cdi") == 0
+    assert lines[-1] == "docker was restarted"
+
+
+def test_a_file_that_docker_is_told_of_stays(tmp_path: Path) -> None:
+    docker = FakeDocker(tmp_path, None)
+    docker.found("--config-file /etc/docker/daemon.json")
+    configured(docker)
+    undo(docker)
+    assert docker.file.read_text() == "{}\n"
+
+
+def test_nothing_changes_while_a_container_names_the_runtime(tmp_path: Path) -> None:
+    docker = FakeDocker(tmp_path, '{"runtimes": {"other": {"path": "/o"}}}')
+    configured(docker)
+    text = docker.file.read_text()
+    docker.containers = "/train\tgpudock\texited\n"
+    with pytest.raises(RefusedError) as told:
+        undo(docker)
+    assert "train (exited)" in told.value.why
+    assert "--no-default" in told.value.mend
+    assert docker.file.read_text() == text
+    assert docker.done == []
+
+
+def test_a_docker_that_is_down_is_asked_by_its_files(tmp_path: Path) -> None:
+    docker = FakeDocker(tmp_path, json.dumps({"data-root": str(tmp_path / "data")}))
+    configured(docker)
+    docker.up = False
+    folder = tmp_path / "data/containers/aa"
+    folder.mkdir(parents=True)
+    (folder / "hostconfig.json").write_text('{"Runtime": "gpudock"}')
+    (folder / "config.v2.json").write_text('{"Name": "/train"}')
+    with pytest.raises(RefusedError, match="1 container names the runtime gpudock"):
+        undo(docker)
+    (folder / "hostconfig.json").write_text('{"Runtime": "runc"}')
+    assert undo(docker)[-1] == "docker does not run"
+    assert json.loads(docker.file.read_text()) == {"data-root": str(tmp_path / "data")}
+
+
+def test_a_failing_step_leaves_docker_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpudock.engine.configure.live.RELOADED", 0.0)
+    docker = FakeDocker(tmp_path, "{}")
+    configured(docker)
+    text = docker.file.read_text()
+    docker.stubborn = True
+    with pytest.raises(Exception, match="has not taken the new settings"):
+        undo(docker)
+    assert docker.file.read_text() == text
+    assert (docker.up, docker.default) == (True, "gpudock")
+
+
+def test_what_was_never_configured_is_said(tmp_path: Path) -> None:
+    docker = FakeDocker(tmp_path, "{}")
+    assert undo(docker) == [docker_undo.NOTHING]
+    assert docker.done == []
