@@ -157,9 +157,26 @@ def _made(work: "Work", settings: "FileChange | None", where: "Paths") -> list[s
         for each in changes:
             each.apply()
         install.installed(where.libexec, where=where)
-        return [*(each.describe() for each in changes), *work.apply()]
+        return [*(each.describe() for each in changes), *work.apply(), *_program(where)]
     except BaseException:
         for each in changes:
             each.revert()
             install.installed(where.libexec, where=where)
         raise
+
+
+def _program(where: "Paths") -> list[str]:
+    """Root's own copy of gpudock, by which the runtime has the plan made anew, after a reboot for example."""
+    from gpudock.cli.terminal import say
+    from gpudock.errors import HostError
+    from gpudock.refresh import program
+    from gpudock.refresh.paths import ROOT
+
+    if os.geteuid() != 0 or where.libexec != ROOT.libexec:
+        return []
+    try:
+        installed = program.installed()
+    except HostError as error:
+        say(f"{error.what} After a reboot, run: sudo gpudock refresh\n  why:  {error.why}\n  mend: {error.mend}")
+        return []
+    return [f"installed {installed}", *program.link_for_sudo(installed)]

@@ -78,12 +78,12 @@ class Docker(NamedTuple):
             return EngineError(
                 f"Docker {version} has CDI switched off.",
                 why="docker info names no CDISpecDirs, and no runtime gpudock or nvidia is configured",
-                mend='put "features": {"cdi": true} into /etc/docker/daemon.json, then sudo systemctl restart docker',
+                mend="sudo gpudock configure docker --restart",
             )
         return EngineError(
             f"Docker {version} cannot give containers GPUs.",
             why="it is too old for CDI, which came with docker 25, and no runtime gpudock or nvidia is configured",
-            mend="use docker 25 or newer with CDI, or podman 4.1 or newer (--engine podman)",
+            mend="sudo gpudock configure docker --restart; or use docker 25 or newer, or podman (--engine podman)",
         )
 
 
