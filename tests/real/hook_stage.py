@@ -12,14 +12,13 @@ from typing import Any
 
 import gpudock
 from gpudock.cdi import project
-from gpudock.refresh import install as installation
-from gpudock.start import key
+from gpudock.start import command, key
 from real.harness import archive
 from real.harness.commands import run
 
 Tree = Callable[[Path], None]
 PYTHON = "/usr/bin/python3"
-FLAGS = installation.FLAGS
+FLAGS = command.FLAGS
 SOURCES = Path(gpudock.__file__).parent
 MOUNT_POINT = "/usr/local/nvidia"
 LIBRARY = "libgpudocktest.so.1"

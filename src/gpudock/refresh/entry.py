@@ -53,6 +53,7 @@ def _settings(settings: Settings, where: Paths) -> str:
             "refresh": [f"{PROGRAM}/current/bin/gpudock", "refresh", "--quiet"],
             "spec": where.spec,
             "swarm": list(settings.swarm_resource),
+            "withhold": settings.withhold_device_files,
             "unprivileged": settings.accept_envvar_when_unprivileged,
         },
         indent=1,

@@ -17,12 +17,13 @@ from gpudock.publish import insecure, kept_by_us, make_folder, sync_folder, sync
 from gpudock.refresh import entry
 from gpudock.refresh import settings as administrator
 from gpudock.refresh.paths import CONFIG, ROOT, Paths
+from gpudock.start.command import FLAGS
+from gpudock.start.device_files import FLAG as WITHHOLD
 
 PARTS = ("__init__.py", "errors.py", "plan", "start")
 FREEZER = os.path.join(os.path.dirname(__file__), "freeze.py")  # a program: importing it would cost as much as refresh
 FREEZE = ("-I", "-S", "-B", "-X", "no_debug_ranges")  # columns for tracebacks would be half of a file
 ENTRIES = ("hook", "runtime")  # modules of start
-FLAGS = ("-I", "-S", "-E", "-B", "-X", "utf8")
 PYTHONS = ("/usr/bin/python3", "/bin/python3", "/usr/local/bin/python3", "/run/current-system/sw/bin/python3")
 OLDEST = (3, 9)
 OLD = 86400.0  # seconds; whatever was started from a folder that was replaced so long ago has ended
@@ -54,14 +55,15 @@ def installed(
 
 def planned(libexec: str, config: str = CONFIG) -> tuple[str, ...]:
     """The hook as `installed` would return it, without installing anything."""
-    lookup = administrator.read(config).lookup
+    chosen = administrator.read(config)
     try:
         with open(f"{libexec}/current/python", encoding="utf-8") as file:
             python = file.read().strip()
     except OSError:
         python = PYTHONS[0]
-    words = (python, os.path.basename(python), *FLAGS, f"{libexec}/current/hook.py")
-    return words if lookup == "walk" else (*words, "--lookup", lookup)
+    lookup = () if chosen.lookup == "walk" else ("--lookup", chosen.lookup)
+    withhold = (WITHHOLD,) if chosen.withhold_device_files else ()
+    return (python, os.path.basename(python), *FLAGS, f"{libexec}/current/hook.py", *withhold, *lookup)
 
 
 def _sources(package: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ SWARM = "swarm-resource"
 DISABLE_REQUIRE = "disable-require"
 RUNTIMES = "runtimes"
 LOOKUP = "lookup"
+WITHHOLD = "withhold-device-files"
 LOOKUPS = ("walk", "openat2")  # as start/lookup.py
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -28,9 +29,10 @@ class Settings(NamedTuple):
     disable_require: bool = False
     runtimes: tuple[str, ...] = ("runc", "crun")
     lookup: str = "walk"  # how paths in images are looked up
+    withhold_device_files: bool = False  # NVIDIA's libraries in containers make no device nodes
 
 
-KEYS = (ENVVAR, VOLUMES, SWARM, DISABLE_REQUIRE, RUNTIMES, LOOKUP)  # as the fields of Settings
+KEYS = (ENVVAR, VOLUMES, SWARM, DISABLE_REQUIRE, RUNTIMES, LOOKUP, WITHHOLD)  # as the fields of Settings
 
 
 def read(config: str = CONFIG) -> Settings:

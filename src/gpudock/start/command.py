@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 FIELDS: "Final" = 6
+FLAGS: "Final" = ("-I", "-S", "-E", "-B", "-X", "utf8")  # of the Python that runs hook and runtime
 
 
 class Command(Value):

@@ -11,7 +11,7 @@ import resource
 
 from gpudock.errors import GpudockError, HostError, RefusedError, UsageError
 from gpudock.plan.document import MOUNT_POINT
-from gpudock.start import bundle, edit, key, lookup, plans, reading
+from gpudock.start import bundle, device_files, edit, key, lookup, plans, reading
 from gpudock.start.rootfs import ReadOnlyError, Rootfs, VolumeError, refuse_links
 
 TYPE_CHECKING = False
@@ -38,10 +38,16 @@ class CoveringRootfs(Rootfs):
         try:
             super().publish(path, data, mode)
         except (ReadOnlyError, VolumeError) as error:
-            if not self._cover(path, data, mode, error):
+            try:
+                covered = self.cover(path, data, mode)
+            except OSError as failed:
+                error.why += f"; a file cannot be mounted over it: {failed.strerror}"
+                covered = False
+            if not covered:
                 raise
 
-    def _cover(self, path: str, data: bytes, mode: int, error: GpudockError) -> bool:
+    def cover(self, path: str, data: bytes, mode: int) -> bool:
+        """Whether it was mounted over: see cover.put, whose OSError it passes on."""
         from gpudock.start import cover  # noqa: PLC0415  loads ctypes, which hardly any container needs
 
         try:
@@ -50,17 +56,16 @@ class CoveringRootfs(Rootfs):
             return False
         try:
             return cover.put(self.fd, target, data, mode)
-        except OSError as failed:
-            error.why += f"; a file cannot be mounted over it: {failed.strerror}"
-            return False
         finally:
             os.close(target)
 
 
 def main(argv: "list[str]") -> int:
-    """`argv` is [--lookup NAME] --plan FILE; the container's state comes on stdin. Returns the exit code."""
+    """`argv`: [--withhold-device-files] [--lookup NAME] --plan FILE, or the first alone. The container's state comes on
+    stdin. Returns the exit code.
+    """
     try:
-        notes = _prepare(*_arguments(argv))
+        notes = _prepare(argv)
     except GpudockError as error:
         say(str(error))
         return error.exit_code
@@ -78,21 +83,40 @@ def say(text: str) -> None:
     os.write(2, ("gpudock-hook: " + shown).encode(errors="replace")[: _LINE - 1] + b"\n")
 
 
-def _arguments(argv: "list[str]") -> "tuple[str, str]":
-    """The plan's path, and how to look things up."""
-    look_up, rest = (argv[1], argv[2:]) if len(argv) == 4 and argv[0] == "--lookup" else ("walk", argv)
-    if len(rest) != 2 or rest[0] != "--plan" or not rest[1].startswith("/"):
-        raise UsageError("This hook wants --plan and the absolute path of a start plan.", mend="sudo gpudock refresh")
-    return rest[1], look_up
+class _Wanted:
+    """The hook's command line."""
+
+    __slots__ = ("look_up", "plan", "withhold")
+
+    def __init__(self, argv: "list[str]") -> None:
+        self.look_up, self.plan, self.withhold = "walk", "", False
+        rest = argv[::-1]
+        while rest:
+            word = rest.pop()
+            if word == device_files.FLAG:
+                self.withhold = True
+            elif word in {"--plan", "--lookup"} and rest:
+                setattr(self, "plan" if word == "--plan" else "look_up", rest.pop())
+            else:
+                raise _usage()
+        if not self.plan.startswith("/") and (self.plan or not self.withhold):
+            raise _usage()
 
 
-def _prepare(plan_path: str, look_up: str) -> "list[str]":
+def _usage() -> UsageError:
+    return UsageError("This hook wants --plan and the absolute path of a start plan.", mend="sudo gpudock refresh")
+
+
+def _prepare(argv: "list[str]") -> "list[str]":
     _confine()
-    resolve = lookup.choose(look_up)
-    root_path = bundle.rootfs_path(reading.upto(0, bundle.STATE_LIMIT))
-    plan = plans.read(plan_path)
-    root = CoveringRootfs(root_path, resolve)
+    wanted = _Wanted(argv)
+    root = CoveringRootfs(bundle.rootfs_path(reading.upto(0, bundle.STATE_LIMIT)), lookup.choose(wanted.look_up))
     refuse_links(root)
+    if wanted.withhold:
+        device_files.withhold(root)
+    if not wanted.plan:
+        return []
+    plan = plans.read(wanted.plan)
     changed = key.difference(plan["key"], root.stat)
     if changed:
         raise HostError(

@@ -3,9 +3,13 @@
 our CDI specification. Whatever is there already under the same path or name is replaced, never doubled.
 """
 
+import os
+
 from gpudock.errors import RefusedError
 from gpudock.plan import edits
+from gpudock.start import device_files
 from gpudock.start.asked import nvidia_hook
+from gpudock.start.command import FLAGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,6 +82,18 @@ def inject(changes: "Changes", what: Given, *, rootless: bool = False) -> None:
         for gid in edits.groups(what.nodes):
             if gid not in changes.items("gids"):
                 changes.add("gids", gid)
+
+
+def add_hook(changes: "Changes", python: str, script: str) -> None:
+    """The one hook that this runtime adds, and only where the administrator wants it: see device_files."""
+    hook = {
+        "path": python,
+        "args": [os.path.basename(python), *FLAGS, script, device_files.FLAG],
+        "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"],
+        "timeout": 30,
+    }
+    if hook not in changes.items("create"):
+        changes.add("create", hook)
 
 
 def strip_nvidia_hook(changes: "Changes") -> None:

@@ -7,6 +7,7 @@ chose. It starts no program but the real runtime, and `gpudock refresh` where th
 import _signal  # the module signal would import enum
 import gc
 import os
+import sys
 import time
 
 from gpudock.errors import GpudockError, HostError, RefusedError
@@ -113,6 +114,8 @@ def _give(found: "Settings", wanted: "Asked", edited: Changes, command: Command)
         refuse_links(root)
         left_out = _impossible(root, what)
         injection.inject(edited, what, rootless=plans.in_user_namespace())
+        if found.withhold:
+            injection.add_hook(edited, sys.executable, os.path.dirname(command.settings) + "/hook.py")
         gpus = [gpu for gpu in plan["gpus"] if any(each.gpu is gpu for each in selected)]
         changed = edit.apply(root, plan, variant, gpus)
     finally:

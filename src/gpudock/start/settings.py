@@ -14,7 +14,17 @@ _LIMIT = 1 << 16  # bytes
 class Settings(Value):
     """As `refresh` wrote them, see refresh/settings.py and refresh/install.py."""
 
-    __slots__ = ("disable_require", "environment", "lookup", "mounts", "refresh", "spec", "swarm", "unprivileged")
+    __slots__ = (
+        "disable_require",
+        "environment",
+        "lookup",
+        "mounts",
+        "refresh",
+        "spec",
+        "swarm",
+        "unprivileged",
+        "withhold",
+    )
     disable_require: bool
     environment: "dict[str, str]"  # of the refresh command
     lookup: str  # walk or openat2
@@ -23,6 +33,7 @@ class Settings(Value):
     spec: str  # path of our CDI specification, which names the plan
     swarm: "tuple[str, ...]"  # variables that stand for NVIDIA_VISIBLE_DEVICES
     unprivileged: bool  # variables may ask for GPUs in containers that are not privileged
+    withhold: bool  # the hook of device_files.py is added
 
     def __init__(self, **fields: "Any") -> None:  # noqa: ANN401  checked by read()
         self._set(**fields)
@@ -37,6 +48,7 @@ DEFAULT = Settings(
     spec="/var/run/cdi/gpudock.json",
     swarm=(),
     unprivileged=True,
+    withhold=False,
 )
 
 
@@ -53,6 +65,7 @@ def read(path: str) -> Settings:
             spec=str(value["spec"]),
             swarm=tuple(map(str, value["swarm"])),
             unprivileged=bool(value["unprivileged"]),
+            withhold=bool(value["withhold"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise HostError(f"{path} is not usable.", why=repr(error), mend="sudo gpudock refresh") from error

@@ -9,7 +9,7 @@ import gpudock
 
 START = Path(gpudock.__file__).parent / "start"
 # Of modules that touch a rootfs. Others read files of the host.
-INSIDE = ("edit", "linker", "compat", "elfnote", "profile", "rootfs", "walk", "openat2", "cover")
+INSIDE = ("edit", "linker", "compat", "elfnote", "profile", "rootfs", "walk", "openat2", "cover", "device_files")
 BY_DESCRIPTOR = {"open", "readlink", "symlink", "mkdir", "unlink", "rename", "chown", "stat", "link", "rmdir", "mknod"}
 WITHOUT_PATHS = {
     *("close", "dup", "fstat", "fchmod", "fchown", "write", "read", "pread", "scandir", "fsdecode", "fsencode"),

@@ -60,23 +60,33 @@ def test_links_in_place_of_the_kernels_folders_are_refused(tmp_path: Path, name:
         refuse_links(Rootfs(str(tmp_path)))
 
 
-WRONG: tuple[list[str], ...] = (
-    [],
-    ["--plan"],
-    ["--plan", "relative"],
-    ["/plan"],
-    ["--plan", "/a", "/b"],
-    ["--lookup", "--plan", "/a"],
-    ["--plan", "/a", "--lookup", "walk"],
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["--plan"],
+        ["--plan", "relative"],
+        ["/plan"],
+        ["--plan", "/a", "/b"],
+        ["--lookup", "--plan", "/a"],
+        ["--lookup", "walk"],
+        ["--withhold-device-files", "--plan", "relative"],
+        ["--unknown", "--plan", "/a"],
+    ],
 )
-
-
-@pytest.mark.parametrize("argv", [*WRONG, ["--plan", "/a", "--plan", "/b"]])
 def test_usage(argv: list[str]) -> None:
     with pytest.raises(UsageError):
-        hook._arguments(argv)
-    assert hook._arguments(["--plan", "/run/a.json"]) == ("/run/a.json", "walk")
-    assert hook._arguments(["--lookup", "openat2", "--plan", "/run/a.json"]) == ("/run/a.json", "openat2")
+        hook._Wanted(argv)
+
+
+def test_its_command_line() -> None:
+    plain, full = (
+        hook._Wanted(["--plan", "/run/a.json"]),
+        hook._Wanted(["--withhold-device-files", "--lookup", "openat2", "--plan", "/run/a.json"]),
+    )
+    assert (plain.plan, plain.look_up, plain.withhold) == ("/run/a.json", "walk", False)
+    assert (full.plan, full.look_up, full.withhold) == ("/run/a.json", "openat2", True)
+    assert hook._Wanted(["--withhold-device-files"]).plan == ""
 
 
 def test_messages_are_one_short_line(capfd: pytest.CaptureFixture[str]) -> None:
