@@ -128,9 +128,15 @@ def matrix_products(machine: Machine) -> dict[str, object]:
 
 def timed(machine: Machine) -> dict[str, float]:
     """Median milliseconds of whole commands, in turns."""
-    own = [sys.executable, "-m", "gpudock"]
+    python = "/usr/bin/python3"  # the system's own, as users install it: this one may have a site of any size
+    script = Path(machine.env["GPUDOCK_STATE_DIR"], "gpudock")  # as an installed one: `-m` imports runpy
+    script.write_text(
+        f"import sys\nsys.path[:0] = {machine.env['PYTHONPATH'].split(':')!r}\n"
+        "from gpudock.cli.main import main\nmain()\n"
+    )
+    own = [python, "-I", str(script)]
     cases = {
-        "python3 -c pass": [sys.executable, "-c", "pass"],
+        "python3 -I -c pass": [python, "-I", "-c", "pass"],
         "gpudock --version": [*own, "--version"],
         "gpudock cdi generate": [*own, "cdi", "generate", *machine.flags],
         "gpudock run --dry-run": [*own, "run", "--dry-run", "--gpus", "all", "tiny"],
@@ -144,7 +150,7 @@ def timed(machine: Machine) -> dict[str, float]:
     return {name: round(statistics.median(values), 1) for name, values in taken.items()}
 
 
-def measured(folder: Path, flags: tuple[str, ...]) -> dict[str, object]:
+def measured(folder: Path, flags: tuple[str, ...], *, only_timed: bool) -> dict[str, object]:
     from real.harness import engines, leftovers
 
     with tarfile.open(folder / "engine.tar.xz") as packed:
@@ -158,7 +164,13 @@ def measured(folder: Path, flags: tuple[str, ...]) -> dict[str, object]:
             engine.run("import", str(folder / "tiny.tar"), "tiny")
             own = {f"GPUDOCK_{name}_DIR": f"{temp}/{name.lower()}" for name in ("STATE", "RUN", "LIBEXEC")}
             paths = {"PYTHONPATH": f"{ROOT}/src:{temp}/site", "GPUDOCK_ENGINE": "docker"}
-            return results(Machine({**engine.env, **own, **paths}, flags))
+            env = {**engine.env, **own, **paths}
+            env.pop("PYTHONDONTWRITEBYTECODE", None)  # modules are compiled once, as where gpudock is installed
+            machine = Machine(env, flags)
+            if only_timed:
+                machine.gpudock("refresh", *flags)
+                return {"medians, ms": timed(machine)}
+            return results(machine)
     finally:
         for spec in Path("/var/run/cdi").glob("gpudock*.json"):
             spec.unlink()
@@ -184,13 +196,14 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--python", default="3.12", help="version of the GPU machine's python3 (pack)")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "docs/evidence", help="folder for the result (run)")
+    parser.add_argument("--only-timed", action="store_true", help="only the timed commands")
     parser.add_argument("--simulated", help="simulated GPUs of this folder, to try the run itself")
     options = parser.parse_args()
     if options.action == "pack":
         pack(options.folder, options.python)
         return 0
     flags = ("--simulated", options.simulated) if options.simulated else ()
-    found = measured(options.folder, flags)
+    found = measured(options.folder, flags, only_timed=options.only_timed)
     options.output.mkdir(parents=True, exist_ok=True)
     text = json.dumps(found, indent=2) + "\n"
     (options.output / "gpu-machine.json").write_text(text)

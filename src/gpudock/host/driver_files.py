@@ -161,11 +161,19 @@ def _binaries(root: Root, folders: Iterable[str], store: str | None) -> Iterator
     near = [os.path.normpath(f"{folder}/../bin") for folder in folders]
     places = [*([store] if store else []), *driver_names.BINARY_FOLDERS, *near]
     for name in driver_names.BINARIES:
-        for place in places:
-            file = _file(root, f"{place}/{name}", "binary", name)
-            if file:
-                yield file
-                break
+        found = [file for place in places if (file := _file(root, f"{place}/{name}", "binary", name))]
+        # A script of that name starts the program that is elsewhere; in a container it would start itself.
+        chosen = next((file for file in found if not _is_script(file)), found[0] if found else None)
+        if chosen:
+            yield chosen
+
+
+def _is_script(file: DriverFile) -> bool:
+    try:
+        with open(file.host, "rb") as opened:
+            return opened.read(2) == b"#!"
+    except OSError:  # it may have gone, or not be for this user to read
+        return False
 
 
 def _configs(root: Root, folders: Iterable[str], version: str | None) -> Iterator[DriverFile]:

@@ -340,3 +340,12 @@ def test_the_volume_of_a_real_h200_host(root: DriverRoot) -> None:
     assert found.stale == ()
     cuda = next(file for file in found.files if file.name.startswith("libcuda.so"))
     assert cuda.links == ("libcuda.so", "libcuda.so.1")
+
+
+def test_a_script_in_front_of_a_program_is_not_the_program(root: DriverRoot) -> None:
+    driver(root)
+    for path, text in (("/usr/bin/nvidia-smi", "#!/bin/sh\n"), ("/usr/local/nvidia/bin/nvidia-smi", "\x7fELF")):
+        Path(root.place(path)).write_text(text)
+    assert [file.path for file in root.files().files if file.role == "binary"] == ["/usr/local/nvidia/bin/nvidia-smi"]
+    os.unlink(root.place("/usr/local/nvidia/bin/nvidia-smi"))
+    assert [file.path for file in root.files().files if file.role == "binary"] == ["/usr/bin/nvidia-smi"]
