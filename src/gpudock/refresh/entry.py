@@ -46,6 +46,7 @@ def _settings(settings: Settings, where: Paths) -> str:
     }
     return json.dumps(
         {
+            "annotations": settings.accept_annotations,
             "disable_require": settings.disable_require,
             "environment": elsewhere,
             "lookup": settings.lookup,

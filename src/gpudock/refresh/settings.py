@@ -11,6 +11,7 @@ from gpudock.refresh.paths import CONFIG
 TABLE = "runtime"
 ENVVAR = "accept-nvidia-visible-devices-envvar-when-unprivileged"
 VOLUMES = "accept-nvidia-visible-devices-as-volume-mounts"
+ANNOTATIONS = "accept-annotations-when-unprivileged"
 SWARM = "swarm-resource"
 DISABLE_REQUIRE = "disable-require"
 RUNTIMES = "runtimes"
@@ -29,10 +30,11 @@ class Settings(NamedTuple):
     disable_require: bool = False
     runtimes: tuple[str, ...] = ("runc", "crun")
     lookup: str = "walk"  # how paths in images are looked up
+    accept_annotations: bool = False  # where variables may not ask: on engines that take none from images
     withhold_device_files: bool = False  # NVIDIA's libraries in containers make no device nodes
 
 
-KEYS = (ENVVAR, VOLUMES, SWARM, DISABLE_REQUIRE, RUNTIMES, LOOKUP, WITHHOLD)  # as the fields of Settings
+KEYS = (ENVVAR, VOLUMES, SWARM, DISABLE_REQUIRE, RUNTIMES, LOOKUP, ANNOTATIONS, WITHHOLD)  # as the fields of Settings
 
 
 def read(config: str = CONFIG) -> Settings:

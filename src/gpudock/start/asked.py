@@ -20,6 +20,7 @@ CAPABILITIES = "gpudock.capabilities"
 FOLDER = "/var/run/nvidia-container-devices/"  # /dev/null mounted at FOLDER/NAME asks for NAME
 NVIDIA_HOOKS = ("nvidia-container-runtime-hook", "nvidia-container-toolkit")
 _CDI = "cdi.k8s.io/"
+_CDI_HOOKS = ("nvidia-cdi-hook", "nvidia-ctk")
 _GPU_KINDS = ("nvidia.com/gpu", "runtime.nvidia.com/gpu")
 _IMEX_KIND = "nvidia.com/imex-channel"
 _IMEX = "NVIDIA_IMEX_CHANNELS"
@@ -57,17 +58,18 @@ def asked(config: "dict[str, Json]", settings: "Settings") -> Asked:
     if _already_given(config, variables):
         return Asked(Request(VOID), variables)
     privileged = _is_privileged(config)
-    # podman copies an image's annotations into the container: they say no more than its variables do.
-    trusted = settings.unprivileged or privileged or _annotations(config).get("io.container.manager") != "libpod"
-    names, source = _from_annotations(config) if trusted else ([], "")
+    accepted = settings.unprivileged or privileged
+    # podman copies an image's annotations into the container, and nothing in config.json tells reliably who wrote it.
+    names, source = _from_annotations(config) if accepted or settings.annotations else ([], "")
     if not names and settings.mounts:
         names, source = _from_mounts(config)
     if names:
         return _named(names, source, config, variables)
-    # docker's --gpus adds NVIDIA's hook and sets the variables itself: somebody asked for it, not the image.
-    accepted = settings.unprivileged or privileged or bool(_nvidia_hooks(config))
-    request, notes = environment.from_environment(variables, swarm=settings.swarm, accepted=accepted)
-    if request.devices == VOID:
+    # docker's --gpus adds NVIDIA's hook and sets this variable itself; all others may be the image's.
+    by_flag = _by_flag(config)
+    swarm = () if by_flag else settings.swarm
+    request, notes = environment.from_environment(variables, swarm=swarm, accepted=accepted or by_flag)
+    if request.devices == VOID or not accepted:
         return Asked(request, variables, (), notes)
     return Asked(request, variables, _beside(variables, privileged=privileged), notes)
 
@@ -91,14 +93,17 @@ def _already_given(config: "dict[str, Json]", variables: "Mapping[str, str]") ->
         return False
     hooks = _object(config.get("hooks")).get("createContainer") or ()
     return any(
-        "--plan" in hook.get("args", ()) or hook.get("path", "").rpartition("/")[2] in {"nvidia-cdi-hook", "nvidia-ctk"}
+        "--plan" in (hook.get("args") or ()) or str(hook.get("path")).rpartition("/")[2] in _CDI_HOOKS
         for hook in hooks
         if isinstance(hook, dict)
     )
 
 
-def _nvidia_hooks(config: "dict[str, Json]") -> "list[Json]":
-    return [hook for hook in _object(config.get("hooks")).get("prestart") or () if nvidia_hook(hook)]
+def _by_flag(config: "dict[str, Json]") -> bool:
+    """Whether docker's own --gpus added the hook. The hook files of old podman set-ups give others to everybody."""
+    hooks = _object(config.get("hooks")).get("prestart") or ()
+    given = [hook.get("args") for hook in hooks if nvidia_hook(hook)]
+    return [NVIDIA_HOOKS[0], "prestart"] in given and "io.container.manager" not in _annotations(config)
 
 
 def _is_privileged(config: "dict[str, Json]") -> bool:
@@ -118,13 +123,14 @@ def _from_annotations(config: "dict[str, Json]") -> "tuple[list[str], str]":
     found = _annotations(config)
     if found.get(DEVICES, "").strip():
         return found[DEVICES].split(","), "annotation " + DEVICES
-    for name, text in sorted(found.items()):
-        if name.startswith(_CDI):
-            # Devices of other kinds are the business of the engine, or of other runtimes.
-            ours = [device.strip() for device in text.split(",") if _is_ours(device.strip())]
-            if ours:
-                return ours, f"annotation {quote(name)}"
-    return [], ""
+    devices, sources = [], []
+    for name, text in sorted(found.items()):  # each device plugin writes one
+        # Devices of other kinds are the business of the engine, or of other runtimes.
+        ours = [each.strip() for each in text.split(",") if _is_ours(each.strip())] if name.startswith(_CDI) else []
+        if ours:
+            devices += ours
+            sources.append(quote(name))
+    return devices, "annotation " + " and ".join(sources)
 
 
 def _is_ours(device: str) -> bool:

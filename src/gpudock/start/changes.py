@@ -70,7 +70,9 @@ def _items(config: "dict[str, Json]", section: str, *, make: bool) -> "list[Json
     *folders, name = SECTIONS[section]
     here = config
     for folder in folders:
-        here = _of_type(here.setdefault(folder, {}) if make else here.get(folder) or {}, dict, folder)
+        if make and here.get(folder) is None:
+            here[folder] = {}
+        here = _of_type(here.get(folder) or ({} if not make else here[folder]), dict, folder)
     if here.get(name) is None and make:
         here[name] = []
     return _of_type(here.get(name) or ([] if not make else here[name]), list, name)  # type: ignore[no-any-return]

@@ -65,5 +65,9 @@ def _say(text: str, logs: "list[str]") -> None:
     line = plain.encode(errors="replace")[:4000]
     os.write(2, line + b"\n")
     for log in filter(None, logs):
-        fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        try:
+            fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        except OSError:  # then the engine has lost it; stderr has the message
+            continue
         os.write(fd, b'{"level":"error","msg":"' + line + b'"}\n')
+        os.close(fd)

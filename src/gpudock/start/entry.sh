@@ -6,6 +6,7 @@
 # config.json has no sign of a request for GPUs. No other program is started for that but one grep, and no Python, whose
 # start alone takes longer than everything else here. Only builtins: each process would cost a millisecond.
 set -f # PATH is no pattern
+unset log operation value bundle config preserved real name folder word # exported ones would reach the real runtime
 
 fail() {
     printf 'gpudock: %s\n' "$1" >&2
@@ -88,7 +89,8 @@ unset value word operation
 grep -q -F @SIGNS@ -- "$config" 2>/dev/null
 [ $? -ne 1 ] || exec "$real" "$@"
 
-if [ -x @PYTHON@ ] && [ -r @FOLDER@/runtime.py ]; then
-    exec @PYTHON@ @FLAGS@ @FOLDER@/runtime.py @FOLDER@/settings.json "$real" "$bundle" "$config" "$log" "$preserved" "$@"
+folder=@FOLDER@ python=@PYTHON@
+if [ -x "$python" ] && [ -r "$folder/runtime.py" ]; then
+    exec "$python" @FLAGS@ "$folder/runtime.py" "$folder/settings.json" "$real" "$bundle" "$config" "$log" "$preserved" "$@"
 fi
-fail 'this container asks for GPUs, but @PYTHON@ or @FOLDER@/runtime.py is missing: run sudo gpudock refresh'
+fail "this container asks for GPUs, but $python or $folder/runtime.py is missing: run sudo gpudock refresh"

@@ -6,8 +6,11 @@ This file is compiled at each start, so what it does is elsewhere. The folder is
 middle must not mix versions.
 """
 
+import gc
 import os
 import sys
+
+gc.disable()  # too short a life to need it, and loading code would set it off
 
 folder, _, file = os.path.realpath(__file__).rpartition("/")
 found = os.stat(folder)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LIMIT = 16 << 20  # bytes
 MARK = "gpudock.edited"  # annotation: the record beside this config.json tells what was done to it
-RECORD = "gpudock.json"
+RECORD = "gpudock-{}.json"  # by its mark: one that was written just before a crash belongs to nothing
 
 
 def read(path: str) -> "dict[str, Json]":
@@ -43,7 +43,7 @@ def restore(config: "dict[str, Json]", bundle: str) -> bool:
     except (OSError, InputError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             "The container's config.json holds GPUs of an earlier start that cannot be taken out.",
-            why=f"{bundle}/{RECORD}: {error}",
+            why=f"{bundle}: {error}",
             mend=f"make the bundle anew, as engines do by themselves; the annotation {MARK} is gpudock's own",
         ) from error
     del annotations[MARK]
@@ -55,11 +55,18 @@ def restore(config: "dict[str, Json]", bundle: str) -> bool:
 def write(path: str, edited: "Changes", bundle: str) -> None:
     """Replace config.json, with its owner and mode, after writing down what was done to it. Raises HostError."""
     config = edited.config
+    kept = ""
     if edited.made:
         mark = os.urandom(8).hex()
-        config.setdefault("annotations", {})[MARK] = mark
-        _replace(f"{bundle}/{RECORD}", encode.json({"mark": mark, "made": edited.made}), path)
+        kept = RECORD.format(mark)
+        if not config.get("annotations"):
+            config["annotations"] = {}
+        config["annotations"][MARK] = mark
+        _replace(f"{bundle}/{kept}", encode.json({"made": edited.made}), path)
     _replace(path, encode.json(config), path)
+    for name in os.listdir(bundle):
+        if name != kept and name.startswith("gpudock-") and name.endswith(".json"):
+            os.unlink(f"{bundle}/{name}")
 
 
 def rootfs(config: "dict[str, Json]", bundle: str) -> str:
@@ -99,7 +106,7 @@ def _replace(path: str, data: bytes, like: str) -> None:
 
 
 def _record(bundle: str, mark: "Json") -> "list[changes.Change]":
-    record = parse.json(reading.file(f"{bundle}/{RECORD}", LIMIT), RECORD)
-    if record["mark"] != mark:
-        raise InputError("it tells of another config.json")
+    if not isinstance(mark, str) or len(mark) != 16 or mark.strip("0123456789abcdef"):
+        raise InputError("the annotation is not gpudock's")
+    record = parse.json(reading.file(f"{bundle}/{RECORD.format(mark)}", LIMIT), "the record")
     return record["made"]  # type: ignore[no-any-return]

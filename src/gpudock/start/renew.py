@@ -24,12 +24,21 @@ _STEP = 0.01  # seconds
 def plan(settings: "Settings") -> "Plan":
     """A plan that fits the machine. Raises GpudockError when there is none and none can be made."""
     try:
-        return _fitting(settings.spec)
+        found = _fitting(settings.spec)
     except GpudockError as stale:
         if not may_refresh(settings):
             raise
         refresh(settings, because=stale)
         return _fitting(settings.spec)
+    grown = _grown(found)
+    if not grown or not may_refresh(settings):
+        return found
+    # What has come since may be something that refresh does not take in, a broken GPU: then the plan stays good.
+    try:
+        refresh(settings, because=HostError(grown))
+        return _fitting(settings.spec)
+    except GpudockError:
+        return found
 
 
 def may_refresh(settings: "Settings") -> bool:
@@ -49,7 +58,7 @@ def refresh(settings: "Settings", *options: str, because: GpudockError) -> None:
 
 def _fitting(spec: str) -> "Plan":
     found = plans.read(_plan_path(spec))
-    changed = key.difference(found["key"]) or _grown(found)
+    changed = key.difference(found["key"])
     if changed:
         raise HostError("The start plan no longer fits this machine.", why=changed, mend=_MEND)
     return found
@@ -58,7 +67,11 @@ def _fitting(spec: str) -> "Plan":
 def _plan_path(spec: str) -> str:
     """Out of our CDI specification, whose hook names the plan. It is long, and only this is needed of it."""
     if not os.path.exists(spec):
-        raise HostError("GPUs are not set up for containers yet.", why=f"{spec} does not exist", mend=_MEND)
+        raise HostError(
+            "GPUs are not set up for containers yet.",
+            why=f"{spec} does not exist",
+            mend=_MEND + "; where another program's CDI specification is in its place: sudo gpudock refresh --adopt",
+        )
     parts = plans.trusted(spec, SPEC_LIMIT).partition(b'"--plan"')[2].split(b'"', 2)
     if len(parts) < 3 or not parts[1].startswith(b"/"):
         raise HostError(f"{spec} names no start plan.", mend=_MEND)
@@ -68,16 +81,17 @@ def _plan_path(spec: str) -> str:
 def _grown(found: "Plan") -> str:
     """What has come to the machine since: a GPU, or a MIG device, that `all` should give too."""
     proc = found["key"]["proc"]
+    minors = found["key"]["mig_minors"]
     known = {key.bus_id(bus) for bus in found["key"]["gpus"]}
     for name in _names(f"{proc}/driver/nvidia/gpus"):
         if key.bus_id(name) not in known:
             return f"there is a new GPU at {name}"
-    divided = f"{proc}/driver/nvidia/capabilities"
     for gpu in found["gpus"]:
-        folder = f"{divided}/gpu{gpu['minor']}/mig"
+        folder = f"{proc}/driver/nvidia/capabilities/gpu{gpu['minor']}/mig"
         for instance in _names(folder):
-            if instance.startswith("gi") and f"gpu{gpu['minor']}/{instance}/access" not in found["key"]["mig_minors"]:
-                return f"GPU {gpu['index']} has a new MIG instance {instance}"
+            for part in _names(f"{folder}/{instance}"):
+                if part.startswith("ci") and f"gpu{gpu['minor']}/{instance}/{part}/access" not in minors:
+                    return f"GPU {gpu['index']} has a new MIG device {instance}/{part}"
     return ""
 
 
@@ -107,13 +121,24 @@ def _run(command: "tuple[str, ...]", environment: "Mapping[str, str]") -> "tuple
                 first = said.decode(errors="replace").strip().replace("\n", " ")
                 return os.waitstatus_to_exitcode(status), first or f"it failed with status {status}"
             time.sleep(_STEP)
-        os.kill(child, 9)
-        os.waitpid(child, 0)
+        _end(child)
         return 124, f"it took longer than {WAIT:.0f} seconds"
     except ChildProcessError:  # whoever started this program ignores the end of children: the plan will tell
         return 0, ""
     finally:
         os.close(reading_end)
+
+
+def _end(child: int) -> None:
+    """It and all that it started. One that hangs in the driver cannot be waited for."""
+    try:
+        os.killpg(child, 9)
+    except ProcessLookupError:  # it has not come to setsid yet
+        os.kill(child, 9)
+    for _ in range(int(1 / _STEP)):
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return
+        time.sleep(_STEP)
 
 
 def _become(command: "tuple[str, ...]", environment: "Mapping[str, str]", errors: int) -> None:

@@ -160,18 +160,22 @@ def _check_folder(config: "dict[str, Any]") -> None:
 
 
 def _impossible(root: ContainerRoot, what: injection.Given) -> "list[str]":
-    """Drop mounts for which there is no place, but for the driver itself. Returns what was dropped."""
+    """Drop mounts for which there is no place, but neither the driver nor nodes. Returns what was dropped."""
     obstacles = {mount["container"]: root.obstacle(mount["container"]) for mount in what.mounts}
     in_the_way = obstacles.get(MOUNT_POINT)
     if in_the_way:
         raise VolumeError(MOUNT_POINT, in_the_way)
+    for node in what.nodes:
+        volume = root.node_obstacle(node["path"])
+        if volume:
+            raise VolumeError(node["path"], volume)
     what.mounts = [mount for mount in what.mounts if not obstacles[mount["container"]]]
     return [f"the volume on {volume} keeps out {place}" for place, volume in obstacles.items() if volume]
 
 
 def _become(command: Command) -> None:
     """The real runtime in this process's place, with everything as the engine handed it over."""
-    _close_others(2 + max(command.preserved, _listening()))
+    _close_others(2 + command.preserved + _listening())  # runc counts the former after the latter
     for number in (_signal.SIGPIPE, _signal.SIGXFSZ):  # Python ignores them, and that would be inherited
         _signal.signal(number, _signal.SIG_DFL)
     try:

@@ -15,6 +15,7 @@ class Settings(Value):
     """As `refresh` wrote them, see refresh/settings.py and refresh/install.py."""
 
     __slots__ = (
+        "annotations",
         "disable_require",
         "environment",
         "lookup",
@@ -25,6 +26,7 @@ class Settings(Value):
         "unprivileged",
         "withhold",
     )
+    annotations: bool  # they may ask for GPUs where variables may not
     disable_require: bool
     environment: "dict[str, str]"  # of the refresh command
     lookup: str  # walk or openat2
@@ -40,6 +42,7 @@ class Settings(Value):
 
 
 DEFAULT = Settings(
+    annotations=False,
     disable_require=False,
     environment={},
     lookup="walk",
@@ -57,6 +60,7 @@ def read(path: str) -> Settings:
     value = parse.json(plans.trusted(path, _LIMIT), path)
     try:
         return Settings(
+            annotations=bool(value["annotations"]),
             disable_require=bool(value["disable_require"]),
             environment={str(name): str(text) for name, text in value["environment"].items()},
             lookup=str(value["lookup"]),

@@ -69,7 +69,8 @@ class ContainerRoot(Rootfs):
         if fd is None:
             return None
         try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
+            mode = os.fstat(fd).st_mode
+            if not stat.S_ISREG(mode) or not mode & stat.S_IROTH:  # what is made of it can be read by all
                 raise VolumeError(path, volume.destination)
             return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
         finally:
@@ -108,6 +109,17 @@ class ContainerRoot(Rootfs):
             return ""
         found = self.stat(path)
         return "" if found is not None and stat.S_ISDIR(found.st_mode) else volume.destination
+
+    def node_obstacle(self, path: str) -> str:
+        """The volume inside of which the runtime would have to make the device node `path`; "" when none.
+
+        A volume on /dev itself is left alone by runtimes: they make no nodes then.
+        """
+        place = self._place(path)
+        volume = self._over(place)
+        if volume is None or not volume.source or volume.place in {"/dev", place}:
+            return ""
+        return "" if self.stat(path) is not None else volume.destination
 
     def _volume(self, mount: "dict[str, Json]") -> _Volume:
         destination = os.path.normpath("/" + str(mount.get("destination", "")).lstrip("/"))

@@ -127,7 +127,9 @@ def test_strict_settings_ignore_variables_without_privilege_and_say_so() -> None
     assert found.request.devices == "void"
     assert "is ignored: the container is not privileged" in found.notes[0]
     assert asked(privileged("NVIDIA_VISIBLE_DEVICES=all"), STRICT).request.devices == "all"
-    assert asked(config(annotations={"gpudock.devices": "0"}), STRICT).request.devices == ("0",)
+    assert asked(config(annotations={"gpudock.devices": "0"}), STRICT).request.devices == "void"
+    trusting = having(unprivileged=False, annotations=True)
+    assert asked(config(annotations={"gpudock.devices": "0"}), trusting).request.devices == ("0",)
     strict_mounts = having(unprivileged=False, mounts=True)
     assert asked(config("NVIDIA_VISIBLE_DEVICES=all", mounts=[mount("0")]), strict_mounts).request.devices == ("0",)
 
@@ -137,10 +139,40 @@ def test_gpus_of_docker_is_nobodys_image() -> None:
     assert asked(made, STRICT).request.devices == ("0",)
 
 
-def test_annotations_of_podman_may_be_the_images() -> None:
-    annotations = {"io.container.manager": "libpod", "gpudock.devices": "0"}
+def test_the_image_adds_nothing_to_what_the_flag_gives() -> None:
+    made = config(
+        *("NVIDIA_VISIBLE_DEVICES=0", "DOCKER_RESOURCE_GPU=all", "NVIDIA_IMEX_CHANNELS=all", "NVIDIA_GDS=enabled"),
+        hooks={"prestart": [nvidia_hook()]},
+    )
+    found = asked(made, having(unprivileged=False, swarm=("DOCKER_RESOURCE_GPU",)))
+    assert (found.request.devices, found.beside) == (("0",), ())
+
+
+def test_a_hook_file_that_gives_nvidias_hook_to_everybody_is_not_the_flag() -> None:
+    hooks = {"prestart": [{**nvidia_hook(), "args": ["nvidia-container-toolkit", "prestart"]}]}
+    assert asked(config("NVIDIA_VISIBLE_DEVICES=all", hooks=hooks), STRICT).request.devices == "void"
+    podman = config(
+        "NVIDIA_VISIBLE_DEVICES=all",
+        hooks={"prestart": [nvidia_hook()]},
+        annotations={"io.container.manager": "libpod"},
+    )
+    assert asked(podman, STRICT).request.devices == "void"
+
+
+def test_an_image_cannot_pass_for_another_engine() -> None:
+    annotations = {"io.container.manager": "mine", "gpudock.devices": "all"}
     assert asked(config(annotations=annotations), STRICT).request.devices == "void"
-    assert asked(config(annotations=annotations), DEFAULTS).request.devices == ("0",)
+
+
+def test_every_device_plugin_writes_its_own_annotation() -> None:
+    annotations = {
+        "cdi.k8s.io/a": "nvidia.com/gpu=0",
+        "cdi.k8s.io/b": "nvidia.com/gpu=1,other.com/x=1",
+        "cdi.k8s.io/c": "nvidia.com/imex-channel=0",
+    }
+    found = asked(config(annotations=annotations), DEFAULTS)
+    assert found.request.devices == ("0", "1")
+    assert [(name, device) for name, device, _ in found.beside] == [("imex", "0")]
 
 
 @pytest.mark.parametrize(
@@ -189,6 +221,7 @@ def test_managing_mig_needs_privilege(variable: str) -> None:
         {"annotations": {"cdi.k8s.io/x": 5}},
         {"hooks": []},
         {"hooks": {"prestart": ["x"], "createContainer": [None, {"path": "/x"}]}},
+        {"process": {"env": ["NVIDIA_VISIBLE_DEVICES=void"]}, "hooks": {"createContainer": [{"args": None}]}},
         {"mounts": [None, {}, {"destination": 5}]},
     ],
 )

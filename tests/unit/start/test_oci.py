@@ -39,7 +39,8 @@ def test_mode_and_content_are_replaced_whole(bundle: Path) -> None:
         edit(bundle)
         json.loads(reader.read())
     assert (path.stat().st_mode & 0o777, path.stat().st_ino != before) == (0o640, True)
-    assert sorted(os.listdir(bundle)) == ["config.json", "gpudock.json"]
+    mark = json.loads(path.read_text())["annotations"][oci.MARK]
+    assert sorted(os.listdir(bundle)) == ["config.json", f"gpudock-{mark}.json"]
 
 
 def test_an_edited_bundle_is_undone(bundle: Path) -> None:
@@ -63,18 +64,41 @@ def test_other_annotations_stay(bundle: Path) -> None:
     assert again == document
 
 
-@pytest.mark.parametrize(
-    "record", [None, "", "{", "[]", '{"mark": "other", "made": []}', '{"mark": "MARK", "made": [["mounts"]]}']
-)
+@pytest.mark.parametrize("record", [None, "", "{", "[]", '{"made": [["mounts"]]}'])
 def test_an_edit_that_cannot_be_taken_back_is_refused(bundle: Path, record: str | None) -> None:
     edit(bundle)
     document = oci.read(f"{bundle}/config.json")
+    file = bundle / f"gpudock-{document['annotations'][oci.MARK]}.json"
     if record is None:
-        (bundle / "gpudock.json").unlink()
+        file.unlink()
     else:
-        (bundle / "gpudock.json").write_text(record.replace("MARK", document["annotations"][oci.MARK]))
+        file.write_text(record)
     with pytest.raises(InputError, match="GPUs of an earlier start that cannot be taken out"):
         oci.restore(document, str(bundle))
+
+
+def test_a_record_of_a_start_that_was_killed_does_no_harm(bundle: Path) -> None:
+    before = json.loads((bundle / "config.json").read_text())
+    edit(bundle)
+    (bundle / "gpudock-0123456789abcdef.json").write_text('{"made":[]}')
+    again = oci.read(f"{bundle}/config.json")
+    assert oci.restore(again, str(bundle))
+    assert again == before
+    oci.write(f"{bundle}/config.json", Changes(again), str(bundle))
+    assert os.listdir(bundle) == ["config.json"]
+
+
+@pytest.mark.parametrize("mark", ["../../etc/x", "", 5, "0123456789abcdeg"])
+def test_an_annotation_names_no_other_file(bundle: Path, mark: Json) -> None:
+    with pytest.raises(InputError, match="cannot be taken out"):
+        oci.restore(config(annotations={oci.MARK: mark}), str(bundle))
+
+
+def test_null_annotations(bundle: Path) -> None:
+    edited = Changes(config(annotations=None))
+    edited.add("gids", 1)
+    oci.write(f"{bundle}/config.json", edited, str(bundle))
+    assert oci.MARK in json.loads((bundle / "config.json").read_text())["annotations"]
 
 
 def test_an_annotation_of_a_user_takes_nothing_away(bundle: Path) -> None:

@@ -73,20 +73,23 @@ def test_a_plan_of_another_boot(place: Place, tmp_path: Path) -> None:
     assert error.value.why == "the machine has been started again since"
 
 
-def test_a_new_gpu_makes_it_old(place: Place, tmp_path: Path) -> None:
-    found = place(plan_of([]))
+def test_a_gpu_that_came_later_is_noticed_and_stops_nobody(place: Place, tmp_path: Path) -> None:
+    plan = plan_of([])
+    found = place(plan)
     (tmp_path / "proc/driver/nvidia/gpus/0000:09:00.0").mkdir(parents=True)
-    with pytest.raises(HostError, match="no longer fits") as error:
-        renew.plan(found)
-    assert error.value.why == "there is a new GPU at 0000:09:00.0"
+    assert renew._grown(plan) == "there is a new GPU at 0000:09:00.0"
+    assert renew.plan(found) == plan
 
 
-def test_a_new_mig_instance_makes_it_old(place: Place, tmp_path: Path) -> None:
-    found = place(plan_of([gpu(0, instances=1)]))
-    (tmp_path / "proc/driver/nvidia/capabilities/gpu0/mig/gi5").mkdir(parents=True)
-    with pytest.raises(HostError) as error:
-        renew.plan(found)
-    assert error.value.why == "GPU 0 has a new MIG instance gi5"
+def test_a_new_mig_device_is_noticed_and_a_part_of_one_is_not(place: Place, tmp_path: Path) -> None:
+    plan = plan_of([gpu(0, instances=1)])
+    found = place(plan)
+    instance = tmp_path / "proc/driver/nvidia/capabilities/gpu0/mig/gi5"
+    instance.mkdir(parents=True)
+    assert renew._grown(plan) == ""  # nobody can use it yet
+    (instance / "ci0").mkdir()
+    assert renew._grown(plan) == "GPU 0 has a new MIG device gi5/ci0"
+    assert renew.plan(found) == plan
 
 
 def test_a_plan_of_somebody_elses_is_not_believed(place: Place, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_the_defaults_are_the_same_on_both_sides(tmp_path: Path) -> None:
     read = settings.read(written(tmp_path, text))
     assert read.refresh == ("/opt/gpudock/current/bin/gpudock", "refresh", "--quiet")
     assert read.environment == {}
-    for name in ("disable_require", "lookup", "mounts", "spec", "swarm", "unprivileged"):
+    for name in set(settings.Settings.__slots__) - {"refresh", "environment"}:
         assert getattr(read, name) == getattr(settings.DEFAULT, name)
 
 
@@ -51,7 +51,8 @@ def test_all_that_can_be_set_arrives(tmp_path: Path) -> None:
     shell = entry.filled(made[entry.RUNTIME].text, "/a folder", "/usr/bin/python3", ("-I",))
     assert "for name in '/opt/my runc' crun; do" in shell
     assert "-e DOCKER_RESOURCE_GPU=" in shell
-    assert "exec /usr/bin/python3 -I '/a folder'/runtime.py" in shell
+    assert "folder='/a folder' python=/usr/bin/python3" in shell
+    assert 'exec "$python" -I "$folder/runtime.py"' in shell
     assert "@" not in shell.replace("@*)", "").replace("@-", "").replace("=@", "").replace('"$@"', "")
 
 

@@ -139,3 +139,19 @@ def test_what_stands_in_the_way_of_a_mount(stage: Path) -> None:
     assert root_of(stage, bind(stage / "volume", "/usr/local/nvidia")).obstacle("/usr/local/nvidia") == ""
     tmpfs = {"destination": "/usr/local", "type": "tmpfs", "source": "tmpfs"}
     assert root_of(stage, tmpfs).obstacle("/usr/local/nvidia") == ""
+
+
+def test_a_node_is_not_made_in_a_volume(stage: Path) -> None:
+    assert root_of(stage).node_obstacle("/dev/nvidia-caps/nvidia-cap1") == ""
+    covered = root_of(stage, bind(stage / "volume", "/dev/nvidia-caps"))
+    assert covered.node_obstacle("/dev/nvidia-caps/nvidia-cap1") == "/dev/nvidia-caps"
+    (stage / "volume/nvidia-cap1").touch()
+    assert covered.node_obstacle("/dev/nvidia-caps/nvidia-cap1") == ""
+    assert root_of(stage, bind("/dev", "/dev")).node_obstacle("/dev/nvidia0") == ""  # then runtimes make none
+    assert root_of(stage, bind(stage / "volume/file", "/dev/nvidia0")).node_obstacle("/dev/nvidia0") == ""
+
+
+def test_a_file_that_not_everybody_may_read_is_not_copied(stage: Path) -> None:
+    (stage / "volume/file").chmod(0o600)
+    with pytest.raises(VolumeError):
+        root_of(stage, bind(stage / "volume", "/etc")).read("/etc/file", 100)
