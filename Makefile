@@ -45,8 +45,9 @@ real: assets
 soak: assets
 	$(BIN)/python -m pytest -v -m soak tests/real
 
-bench: setup
+bench: assets
 	$(BIN)/python bench/cli.py
+	$(BIN)/python bench/start.py
 
 lock:
 	tools/lock.sh
