@@ -7,7 +7,7 @@ import click
 
 if TYPE_CHECKING:
     from gpudock.engine.configure.change import FileChange
-    from gpudock.engine.configure.plan import Asked
+    from gpudock.engine.configure.plan import Asked, Here
     from gpudock.engine.configure.work import Work
     from gpudock.host.root import Root
     from gpudock.refresh.paths import Paths
@@ -56,7 +56,6 @@ def configure(engine: str, **options: Any) -> None:  # noqa: ANN401  by name, be
     """
     from gpudock import publish
     from gpudock.cli.terminal import say, show
-    from gpudock.engine.configure.plan import plan
     from gpudock.refresh import paths
 
     _check(engine, options)
@@ -64,16 +63,24 @@ def configure(engine: str, **options: Any) -> None:  # noqa: ANN401  by name, be
     paths.check(where)
     here = _here()
     asked = _asked(engine, options, where)
-    settings = _settings(options, here.machine)
-    work = plan(asked, here)
+    work, settings = _planned(asked, options, here)
     for note in (*work.notes, *_warnings(options)):
         say(note)
     if options["dry_run"]:
         show("\n".join(_preview(work, settings, where, undo=asked.undo)))
         return
     with publish.lock(f"{where.run}/configure.lock"):
-        done = work.apply() if asked.undo else _made(work, settings, where)
-    show("\n".join(done))
+        work, settings = _planned(asked, options, here)  # again: another gpudock may have been at work until now
+        show("\n".join(work.apply() if asked.undo else _made(work, settings, where)))
+        for line in [] if asked.undo else _program(where):
+            show(line)
+
+
+def _planned(asked: "Asked", options: dict[str, Any], here: "Here") -> "tuple[Work, FileChange | None]":
+    from gpudock.engine.configure.plan import plan
+
+    settings = _settings(options, here.machine)
+    return plan(asked, here), settings
 
 
 def _check(engine: str, options: dict[str, Any]) -> None:
@@ -153,11 +160,11 @@ def _made(work: "Work", settings: "FileChange | None", where: "Paths") -> list[s
     from gpudock.refresh import install
 
     changes = [settings] if settings else []
+    for each in changes:
+        each.apply()
     try:
-        for each in changes:
-            each.apply()
         install.installed(where.libexec, where=where)
-        return [*(each.describe() for each in changes), *work.apply(), *_program(where)]
+        return [*(each.describe() for each in changes), *work.apply()]
     except BaseException:
         for each in changes:
             each.revert()

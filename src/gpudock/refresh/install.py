@@ -80,11 +80,24 @@ def _sources(package: str) -> dict[str, str]:
 
 
 def _hash(sources: dict[str, str], made: dict[str, entry.File]) -> str:
-    digest = hashlib.sha256(repr(made).encode())
+    digest = hashlib.sha256(repr((made, *_pythons())).encode())
     for name, path in sorted(sources.items()):
         with open(path, "rb") as file:
             digest.update(name.encode() + b"\0" + file.read() + b"\0")
     return digest.hexdigest()[:12]
+
+
+def _pythons() -> list[tuple[str, str, int, int]]:
+    """What system_python chooses from, as far as it shows without starting one: another one compiles anew.
+
+    All of them: which is too old only a process would tell.
+    """
+    found = []
+    for path in PYTHONS:
+        if os.path.exists(path) and insecure(path) is None:
+            info = os.stat(path)
+            found.append((path, os.path.realpath(path), info.st_size, info.st_mtime_ns))
+    return found
 
 
 def _install(folder: str, sources: dict[str, str], made: dict[str, entry.File], run: proc.Runner) -> None:

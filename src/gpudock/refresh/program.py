@@ -23,6 +23,15 @@ ENTRY = """\
 #!{python} -I
 import sys
 
+if sys.implementation.cache_tag != {tag!r}:
+    sys.stderr.write(
+        "gpudock: this copy of gpudock cannot run any more: it was made for {tag}, and {python} is now "
+        + str(sys.implementation.cache_tag) + ".\\n"
+        "  why:  its compiled packages fit one Python version only\\n"
+        "  mend: pipx reinstall --python {python} gpudock; "
+        'then sudo "$(command -v gpudock)" refresh --install-units\\n'
+    )
+    sys.exit({code})
 sys.path.insert(0, {lib!r})
 from gpudock.cli.main import main
 
@@ -35,7 +44,7 @@ def installed(folder: str = PROGRAM, *, run: proc.Runner = proc.run) -> str:
     python = system_python(run)
     _same_version(python, run)
     files = _files()
-    made = f"{folder}/{gpudock.__version__}-{_hash(files)}"
+    made = f"{folder}/{gpudock.__version__}-{_hash(files, python)}"
     try:
         if not (kept_by_us(made) and kept_by_us(f"{made}/bin/gpudock")):
             with usual_umask():
@@ -81,14 +90,25 @@ def _files() -> dict[str, str]:
         if not name.endswith(".pyc")
     }
     for name in DEPENDENCIES:
-        for file in importlib.metadata.distribution(name).files or ():
+        for file in _distribution(name).files or ():
             if ".." not in file.parts and not file.name.endswith(".pyc"):
                 found[str(file)] = str(file.locate())
     return {os.path.normpath(name): path for name, path in found.items()}
 
 
-def _hash(files: dict[str, str]) -> str:
-    digest = hashlib.sha256()
+def _distribution(name: str) -> importlib.metadata.Distribution:
+    try:
+        return importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise HostError(
+            f"gpudock cannot be copied into root's hands: the package {name} is not installed as a package.",
+            why=f"nothing on the path of {sys.executable} says which files belong to it",
+            mend="install gpudock with pipx or pip, which bring its packages, and run that gpudock",
+        ) from error
+
+
+def _hash(files: dict[str, str], python: str) -> str:
+    digest = hashlib.sha256(f"{python} {sys.implementation.cache_tag}".encode())
     for name, path in sorted(files.items()):
         with open(path, "rb") as file:
             digest.update(name.encode() + b"\0" + file.read() + b"\0")
@@ -106,7 +126,8 @@ def _install(made: str, python: str, files: dict[str, str]) -> None:
             os.chmod(target, 0o644)
         os.makedirs(f"{staging}/bin", 0o755)
         with open(f"{staging}/bin/gpudock", "x", encoding="utf-8") as file:
-            file.write(ENTRY.format(python=python, lib=made + "/lib"))
+            tag, code = sys.implementation.cache_tag, HostError.exit_code
+            file.write(ENTRY.format(python=python, lib=made + "/lib", tag=tag, code=code))
         os.chmod(f"{staging}/bin/gpudock", 0o755)  # noqa: S103  an executable
         put(staging, made)
     finally:

@@ -67,6 +67,33 @@ def test_a_second_time_nothing_happens(tmp_path: Path) -> None:
     assert sorted((path, path.lstat().st_mtime_ns) for path in tmp_path.rglob("*")) == before
 
 
+def test_another_python_compiles_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, pythons = tmp_path / "usual/python3", [tmp_path / f"python3.{minor}" for minor in (11, 12)]
+    for each in pythons:
+        each.write_text("#!")
+        each.chmod(0o755)
+        os.utime(each, (1, 1))
+    usual.parent.mkdir()
+    monkeypatch.setattr(install, "PYTHONS", (str(usual),))
+    monkeypatch.setattr(install, "insecure", lambda _: None)  # who may change the folder of tests is not known
+
+    def changed() -> bool:
+        recorder = runner()
+        install.installed(str(tmp_path / "libexec"), run=recorder)
+        return recorder.asked != []
+
+    usual.symlink_to(pythons[0])
+    assert (changed(), changed()) == (True, False)
+    usual.unlink()
+    usual.symlink_to(pythons[1])  # another minor version, of the same size and age
+    assert (changed(), changed()) == (True, False)
+    os.utime(pythons[1], (2, 2))  # the same name, another build
+    assert (changed(), changed()) == (True, False)
+    pythons[1].write_text("#!!")
+    os.utime(pythons[1], (2, 2))
+    assert (changed(), changed()) == (True, False)
+
+
 def test_current_is_switched_back_to_this_version(tmp_path: Path) -> None:
     install.installed(str(tmp_path), run=runner())
     wanted = os.readlink(tmp_path / "current")

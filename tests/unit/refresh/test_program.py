@@ -1,5 +1,6 @@
 """The whole program in root's hands. That it runs: tests/real."""
 
+import importlib.metadata
 import os
 import sys
 import time
@@ -61,6 +62,41 @@ def test_versions_that_were_replaced_long_ago_go(tmp_path: Path) -> None:
     os.utime(old, (long_ago, long_ago))
     program.installed(str(tmp_path), run=runner())
     assert not old.exists()
+
+
+def test_after_an_upgrade_of_python_one_sentence_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag = sys.implementation.cache_tag
+    entry = Path(program.installed(str(tmp_path), run=runner())).read_text()
+    monkeypatch.setattr(sys.implementation, "cache_tag", "cpython-399")
+    with pytest.raises(SystemExit) as ended:
+        exec(compile(entry, "gpudock", "exec"), {})
+    assert ended.value.code == HostError.exit_code
+    said = capsys.readouterr().err
+    assert f"made for {tag}, and {PYTHON} is now cpython-399." in said
+    assert f"pipx reinstall --python {PYTHON} gpudock; " in said
+    assert 'then sudo "$(command -v gpudock)" refresh --install-units\n' in said
+
+
+def test_a_copy_for_another_python_is_another_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path(program.installed(str(tmp_path), run=runner()))
+    monkeypatch.setattr(sys.implementation, "cache_tag", "cpython-399")
+    program.installed(str(tmp_path), run=runner("cpython-399"))
+    assert "'cpython-399'" in path.read_text()
+
+
+def test_packages_that_are_not_installed_as_such_cannot_be_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(name: str) -> object:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", unknown)
+    with pytest.raises(HostError, match="the package click is not installed") as told:
+        program.installed(str(tmp_path), run=runner())
+    assert "pipx" in told.value.mend
+    assert os.listdir(tmp_path) == []
 
 
 def test_another_python_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import os
 import stat
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from gpudock import publish
@@ -23,16 +24,20 @@ class Change(Protocol):
         """Raises GpudockError, and has then done nothing."""
 
     def revert(self) -> None:
-        """Back to before `apply`."""
+        """Back to before `apply`. Raises GpudockError."""
 
 
-class ConfigFile(NamedTuple):
-    """A file as it is: read once, so that what is shown is what is changed."""
+@dataclass
+class ConfigFile:
+    """A file as it is: read once, so that what is shown is what is changed, and never written over another's change."""
 
     path: str  # as the engine names it
     real: str  # behind all links, on this machine
     data: bytes | None  # None: it is not there
     info: os.stat_result | None = None
+
+    def __post_init__(self) -> None:
+        self._ours: tuple[bytes | None, ...] = (self.data,)  # what it may hold now if nobody else has written to it
 
     @property
     def backup(self) -> str:
@@ -46,6 +51,24 @@ class ConfigFile(NamedTuple):
             return None
         except OSError as error:
             raise HostError(f"{self.backup} cannot be read.", why=error.strerror or str(error)) from error
+
+    def check(self) -> None:
+        """Raise RefusedError when it holds neither what was read nor what was written here since."""
+        try:
+            present: bytes | None = publish.read_capped(self.real, LIMIT)
+        except FileNotFoundError:
+            present = None
+        except OSError as error:
+            raise _error("read", self.path, error) from error
+        if present not in self._ours:
+            why = "it no longer holds what gpudock read or wrote, so it was left as it is"
+            raise RefusedError(f"{self.path} has changed meanwhile.", why=why, mend="run it again")
+
+    def write(self, data: bytes | None) -> None:
+        """Its new content, None for no file. Call check() before."""
+        self._ours = (*self._ours, data)  # either, when this is interrupted
+        _replace(self.real, data, self.info)
+        self._ours = (data,)
 
 
 def read(root: Root, path: str) -> ConfigFile:
@@ -101,14 +124,16 @@ class FileChange(NamedTuple):
         return "\n".join(line.rstrip("\n") for line in difflib.unified_diff(old, new, before, after, lineterm=""))
 
     def apply(self) -> None:
+        self.file.check()
         if self.keep:
             _replace(self.file.backup, self.file.data or b"", self.file.info)
-        _replace(self.file.real, self.after, self.file.info)
+        self.file.write(self.after)
         if self.forget:
             _replace(self.file.backup, None, None)
 
     def revert(self) -> None:
-        _replace(self.file.real, self.file.data, self.file.info)
+        self.file.check()
+        self.file.write(self.file.data)
         if self.keep:
             _replace(self.file.backup, None, None)
 

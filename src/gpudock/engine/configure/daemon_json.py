@@ -72,8 +72,15 @@ def configured(now: Document, wish: Wish, before: Document | None) -> Document:
     return now
 
 
-def safe(document: Document, running_default: str) -> Document:
-    """The same for a running docker, which it does not crash on when the file lacks the default that it has now."""
+def safe(document: Document, running_default: str, *, shims: bool = False) -> Document:
+    """The same for a running docker, which it does not crash on when the file lacks the default that it has now.
+
+    `shims`: this docker takes the name of a shim as a runtime, without an entry for it.
+    """
+    default = document.default or STOCK
+    known = {running_default, STOCK, *document.runtimes}
+    if default not in known and _is_shim(default) and not (shims and "/" not in default):
+        return document.put(DEFAULT, value=STOCK)
     if document.default or RUNTIMES not in document.value or running_default in {"", STOCK, *document.runtimes}:
         return document
     return document.put(DEFAULT, value=STOCK)
@@ -126,4 +133,10 @@ def _default_before(now: Document, before: Document | None) -> str | None:
     default = before.default if before else None
     if default is None or before is None or ours(_path(before.runtimes.get(default))):
         return None
-    return default if default == STOCK or default in {**before.runtimes, **now.runtimes} else None
+    known = {STOCK, *before.runtimes, *now.runtimes}
+    return default if default in known or _is_shim(default) else None
+
+
+def _is_shim(name: str) -> bool:
+    """Whether containerd would find it by this name alone, without an entry in `runtimes`."""
+    return name.startswith("io.containerd.") or "/" in name

@@ -11,6 +11,7 @@ from gpudock.engine.configure.daemon_json import CDI, Document
 from gpudock.engine.configure.dockerd import Daemon, Info
 from gpudock.errors import EngineError, GpudockError
 
+FIRST_SHIMS = 23
 RELOADED, RESTARTED, STEP = 10.0, 90.0, 0.1  # seconds
 
 
@@ -57,7 +58,8 @@ class Live(NamedTuple):
 
         Raises EngineError when docker does not say what is wanted in time.
         """
-        safe = daemon_json.safe(document, dockerd.ask(self.daemon.client, self.run)[1].default_runtime)
+        running_default = dockerd.ask(self.daemon.client, self.run)[1].default_runtime
+        safe = daemon_json.safe(document, running_default, shims=self.daemon.major >= FIRST_SHIMS)
         FileChange(file, safe.text.encode()).apply()
         self._reload(wanted._replace(default=safe.default))
         if safe != document:

@@ -34,8 +34,15 @@ def make(changes: Sequence[Change]) -> None:
 
 
 def take_back(changes: Sequence[Change]) -> None:
+    """As many as can be; then raises GpudockError for the others."""
+    problem: GpudockError | None = None
     for each in reversed(changes):
-        each.revert()
+        try:
+            each.revert()
+        except GpudockError as error:
+            problem = error
+    if problem:
+        raise problem
 
 
 def failed(error: GpudockError, then: str) -> GpudockError:

@@ -42,7 +42,8 @@ class FakeDocker:
         if "runtimes" in value:
             self.runtimes = {"runc": {"path": "runc"}, **value["runtimes"]}
         self.default = value.get("default-runtime", self.default)
-        self.up = self.up and self.default in self.runtimes  # 20.10 crashes
+        shim = self.default.startswith("io.containerd.") and int(self.version[:2]) >= 23
+        self.up = self.up and (self.default in self.runtimes or shim)  # 20.10 crashes
 
     def __call__(self, command: Command) -> Result:
         match command.argv:

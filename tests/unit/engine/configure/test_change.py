@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gpudock.engine.configure import change
+from gpudock.engine.configure import change, work
 from gpudock.engine.configure.change import FileChange
 from gpudock.errors import HostError, RefusedError
 from unit.recorded import fill
@@ -32,6 +32,63 @@ def test_a_changed_file_keeps_its_owner_and_mode_and_the_old_one_lies_beside_it(
     changed.revert()
     assert real.read_bytes() == b"old\n"
     assert os.listdir(real.parent) == ["daemon.json"]
+
+
+@pytest.mark.parametrize("meanwhile", [b"theirs\n", None])
+def test_what_somebody_else_has_changed_meanwhile_is_not_overwritten(tmp_path: Path, meanwhile: bytes | None) -> None:
+    real = tmp_path / PATH[1:]
+
+    def somebody() -> None:
+        real.unlink()
+        if meanwhile is not None:
+            real.write_bytes(meanwhile)
+
+    root = fill(tmp_path, {PATH: "old\n"})
+    changed = FileChange(change.read(root, PATH), b"new\n", keep=True)
+    left = sorted(["daemon.json", "daemon.json.before-gpudock"][meanwhile is None :])
+    somebody()
+    with pytest.raises(RefusedError, match=f"{PATH} has changed meanwhile") as told:
+        changed.apply()
+    assert told.value.mend == "run it again"
+    assert os.listdir(real.parent) == ([] if meanwhile is None else ["daemon.json"])
+    real.write_bytes(b"old\n")
+    changed.apply()
+    somebody()
+    with pytest.raises(RefusedError, match="has changed meanwhile"):
+        changed.revert()
+    assert sorted(os.listdir(real.parent)) == left  # what it was before gpudock is still known
+    assert (real.read_bytes() if real.exists() else None) == meanwhile
+
+
+def test_a_file_that_somebody_else_has_made_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    root = fill(tmp_path, {"/etc/docker/key.json": ""})
+    changed = FileChange(change.read(root, PATH), b"{}\n")
+    (tmp_path / PATH[1:]).write_text("theirs")
+    with pytest.raises(RefusedError, match="has changed meanwhile"):
+        changed.apply()
+    assert (tmp_path / PATH[1:]).read_text() == "theirs"
+
+
+def test_several_steps_of_one_file_go_on_from_each_other(tmp_path: Path) -> None:
+    file = change.read(fill(tmp_path, {PATH: "old"}), PATH)
+    first = FileChange(file, b"one", keep=True)
+    first.apply()
+    FileChange(file, b"two").apply()
+    first.revert()
+    assert (tmp_path / PATH[1:]).read_bytes() == b"old"
+    (tmp_path / PATH[1:]).write_bytes(b"two")  # a step that is long past
+    with pytest.raises(RefusedError):
+        first.apply()
+
+
+def test_one_that_cannot_be_taken_back_does_not_keep_the_others(tmp_path: Path) -> None:
+    root = fill(tmp_path, {PATH: "old", "/etc/other": "old"})
+    changes = [FileChange(change.read(root, path), b"new") for path in ("/etc/other", PATH)]
+    work.make(changes)
+    (tmp_path / PATH[1:]).write_text("theirs")
+    with pytest.raises(RefusedError, match=PATH):
+        work.take_back(changes)
+    assert (tmp_path / "etc/other").read_text() == "old"
 
 
 def test_a_file_that_was_not_there_goes_again(tmp_path: Path) -> None:

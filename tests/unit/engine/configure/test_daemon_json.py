@@ -84,6 +84,38 @@ def test_the_default_alone_can_be_taken_back() -> None:
     assert daemon_json.configured(before, WISH._replace(default=False), before).default == "runc"
 
 
+@pytest.mark.parametrize("default", ["io.containerd.kata.v2", "/opt/kata/bin/containerd-shim-kata-v2"])
+def test_a_shim_that_was_the_default_comes_back_though_no_entry_names_it(default: str) -> None:
+    before = daemon_json.read(b'{"default-runtime": "%s"}' % default.encode(), "daemon.json")
+    after = daemon_json.configured(before, WISH._replace(default=True), before)
+    assert daemon_json.undone(after, before).final == before
+    assert daemon_json.configured(after, WISH._replace(default=False), before).default == default
+
+
+def test_a_default_that_was_taken_out_meanwhile_does_not_come_back() -> None:
+    before = daemon_json.read(b'{"default-runtime": "gone"}', "daemon.json")
+    after = daemon_json.configured(before, WISH._replace(default=True), before)
+    assert daemon_json.undone(after, before).final.default is None
+
+
+@pytest.mark.parametrize(
+    ("default", "running", "shims", "led_through"),
+    [
+        ("io.containerd.kata.v2", "gpudock", False, "runc"),
+        ("io.containerd.kata.v2", "gpudock", True, "io.containerd.kata.v2"),
+        ("io.containerd.kata.v2", "io.containerd.kata.v2", False, "io.containerd.kata.v2"),
+        ("/opt/shim", "gpudock", True, "runc"),  # docker takes no path
+        ("other", "gpudock", False, "other"),
+    ],
+)
+def test_a_running_docker_is_not_led_to_a_shim_that_it_would_not_take(
+    default: str, running: str, shims: bool, led_through: str
+) -> None:
+    text = f'{{"runtimes": {{"other": {{"path": "/o"}}}}, "default-runtime": "{default}"}}'
+    document = daemon_json.read(text.encode(), "daemon.json")
+    assert daemon_json.safe(document, running, shims=shims).default == led_through
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [

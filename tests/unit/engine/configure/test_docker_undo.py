@@ -7,6 +7,7 @@ import pytest
 
 from gpudock.engine.configure import docker_configure, docker_undo
 from gpudock.errors import RefusedError
+from gpudock.proc import Command, Result
 from unit.engine.configure.dockers import FakeDocker
 from unit.engine.configure.shapes import DAEMON, WISH, name
 
@@ -35,6 +36,37 @@ def test_a_running_docker_is_led_back_without_a_crash(tmp_path: Path, path: Path
     assert {each.split()[0] for each in docker.done} == {"reload"}
     assert sorted(each.name for each in docker.file.parent.iterdir()) == ["daemon.json", "key.json"]
     assert not (tmp_path / "usr/local/bin/nvidia-container-runtime-hook").is_symlink()
+
+
+@pytest.mark.parametrize(("version", "running"), [("20.10.24", "runc"), ("28.5.2", "io.containerd.kata.v2")])
+def test_a_shim_that_was_the_default_comes_back(tmp_path: Path, version: str, running: str) -> None:
+    text = '{"default-runtime": "io.containerd.kata.v2"}'
+    docker = FakeDocker(tmp_path, "{}", version)
+    docker.file.write_text(text)
+    configured(docker)
+    undo(docker)
+    assert (docker.up, docker.default) == (True, running)
+    assert docker.file.read_text() == text
+
+
+def test_what_somebody_else_writes_meanwhile_stays(tmp_path: Path) -> None:
+    docker = FakeDocker(tmp_path, "{}")
+    configured(docker)
+    theirs = docker.file.read_text().replace("{", '{"debug": true, ', 1)
+
+    def run(command: Command) -> Result:
+        answer = docker(command)
+        if command.argv[:2] == ("systemctl", "reload"):
+            docker.file.write_text(theirs)
+        return answer
+
+    with pytest.raises(RefusedError, match=r"daemon.json has changed meanwhile") as told:
+        docker_undo.plan(docker.found(), docker.machine, run, restart=False).apply()
+    assert told.value.mend == "run it again"
+    assert docker.file.read_text() == theirs
+    assert docker.up
+    undo(docker)
+    assert json.loads(docker.file.read_text()) == {"debug": True}
 
 
 def test_a_file_that_was_made_goes(tmp_path: Path) -> None:
