@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from gpudock.errors import HostError
@@ -106,3 +106,47 @@ def become(argv: tuple[str, ...], env: Mapping[str, str] | None = None) -> None:
         raise HostError(f"{argv[0]} is not installed or not on PATH.") from error
     except OSError as error:
         raise HostError(f"{argv[0]} cannot be started.", why=error.strerror or str(error)) from error
+
+
+def attached(argv: tuple[str, ...], env: Mapping[str, str] | None = None) -> int:
+    """Run with this process's own standard input, output and error, and return the exit code (127: no such program)."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        code = subprocess.call(argv, env=dict(env) if env is not None else None)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return NOT_FOUND
+    return code if code >= 0 else 128 - code
+
+
+@contextlib.contextmanager
+def reading(argv: tuple[str, ...]) -> Iterator[Callable[[int], bytes]]:
+    """The output of a program as it comes, by a function that reads at most so many bytes; b"" at the end.
+
+    Raises HostError when the program is missing or, after everything was read, ended with another code than 0.
+    """
+    import tempfile  # noqa: PLC0415  start-up time: nothing else needs it
+
+    with tempfile.TemporaryFile() as said:
+        try:
+            child = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, start_new_session=True
+            )
+        except OSError as error:
+            raise HostError(f"{argv[0]} cannot be started.", why=error.strerror or str(error)) from error
+        assert child.stdout is not None
+        try:
+            yield child.stdout.read
+            while child.stdout.read(1 << 20):
+                pass
+            code = child.wait()
+        finally:
+            if child.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGTERM)
+            child.stdout.close()
+            child.wait()
+        if code:
+            said.seek(0)
+            text = said.read(1 << 16).decode(errors="backslashreplace").strip()
+            raise HostError(f"{' '.join(argv[:2])} failed.", why=text[-300:] or f"exit code {code}")

@@ -115,3 +115,28 @@ def test_becoming_another_program() -> None:
 def test_not_becoming_it_is_an_error(name: str) -> None:
     with pytest.raises(HostError, match=name):
         proc.become((name,))
+
+
+def test_output_is_read_as_it_comes_and_a_failure_is_told_at_the_end() -> None:
+    with proc.reading(("sh", "-c", "printf abcdef")) as read:
+        assert (read(2), read(100), read(1)) == (b"ab", b"cdef", b"")
+    with pytest.raises(HostError, match="sh -c failed") as caught, proc.reading(("sh", "-c", "echo no >&2; exit 3")):
+        pass
+    assert caught.value.why == "no"
+    with pytest.raises(HostError, match="cannot be started"), proc.reading(("/nowhere",)):
+        pass
+
+
+def test_reading_that_is_given_up_ends_the_program() -> None:
+    def read_a_little() -> None:
+        with proc.reading(("yes",)) as read:
+            raise KeyError(read(1))
+
+    with pytest.raises(KeyError):
+        read_a_little()
+
+
+def test_a_program_with_our_own_streams(capfd: pytest.CaptureFixture[str]) -> None:
+    assert proc.attached(("sh", "-c", 'echo "$A"; exit 3'), {"A": "b", "PATH": "/usr/bin:/bin"}) == 3
+    assert capfd.readouterr().out == "b\n"
+    assert proc.attached(("/nowhere",)) == proc.NOT_FOUND

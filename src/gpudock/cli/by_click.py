@@ -47,9 +47,11 @@ class _Scanned(click.Command):
     def get_help_option(self, ctx: click.Context) -> None:
         del ctx
 
+    usage: Sequence[str] = ()
+
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         del ctx
-        return ["[OPTIONS]", "IMAGE", "[COMMAND]", "[ARG...]"]
+        return ["[OPTIONS]", *self.usage]
 
 
 def command(found: Verb | Verbs | click.Command, name: str) -> click.Command:
@@ -60,7 +62,10 @@ def command(found: Verb | Verbs | click.Command, name: str) -> click.Command:
         return found
     kind = _Scanned if found.scan else click.Command
     params = [click.Option(names, **settings) for names, settings in map(_described, found.options)]
-    return kind(name, callback=found.function, params=[*params], help=found.function.__doc__)
+    made = kind(name, callback=found.function, params=[*params], help=found.function.__doc__)
+    if isinstance(made, _Scanned):
+        made.usage = found.usage
+    return made
 
 
 def host_options(function: Decorated) -> Decorated:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gpudock import __version__
 from gpudock.cli.terminal import say
@@ -12,11 +12,14 @@ from gpudock.errors import GpudockError
 # verb -> (module of this package, name in it, line for --help). Modules are imported when called.
 VERBS = {
     "run": ("run", "run", "Run a container with GPUs: docker's run, any image."),
+    "build": ("build", "build", "Build an image with GPUs in RUN steps; no driver stays in it."),
     "create": ("run", "create", "Create a container with GPUs, without starting it."),
+    "compose": ("compose", "compose", "Run docker compose or podman-compose; services get their GPUs."),
     "host": ("host", "host", "Show what gpudock sees of this machine; write snapshots."),
     "refresh": ("refresh", "refresh", "Make driver tree and CDI specification fit the machine."),
     "configure": ("configure", "configure", "Make docker, podman, containerd or CRI-O know the runtime."),
     "cdi": ("cdi", "cdi", "Generate, list, show, validate and compare CDI specifications."),
+    "volume": ("volume", "volume", "Make driver volumes as nvidia-docker 1 had them, without Docker."),
     "simulate": ("simulate", "simulate", "Make simulated GPUs, for machines that have none."),
 }
 HELP = """NVIDIA GPUs in containers: any image, any driver, docker and podman.
@@ -46,11 +49,15 @@ def called(words: Sequence[str]) -> object:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run gpudock and exit: 0, the engine's or the error class's code, 130 interrupted, 70 a defect of ours."""
+    sys.exit(bounded(lambda: called(sys.argv[1:] if arguments is None else arguments)))
+
+
+def bounded(work: Callable[[], object], failed: Callable[[GpudockError], int] | None = None) -> int:
+    """The exit code of `work`, whatever it raises. `failed` says an expected error in its own way, and its code."""
     try:
-        code = called(sys.argv[1:] if arguments is None else arguments)
+        code = work()
     except GpudockError as error:
-        _print_error(error)
-        code = error.exit_code
+        code = (failed or print_error)(error)
     except KeyboardInterrupt:
         say("interrupted")
         code = INTERRUPTED
@@ -59,13 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = 1
     except Exception as error:  # noqa: BLE001  the boundary: a user never sees a bare traceback
         code = _report_defect(error)
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
 
 
-def _print_error(error: GpudockError) -> None:
+def print_error(error: GpudockError) -> int:
+    """What happened, why, and how to mend it. Returns the exit code."""
     why = f"\n  why:  {error.why}" if error.why else ""
     mend = f"\n  mend: {error.mend}" if error.mend else ""
     say(error.what + why + mend)
+    return error.exit_code
 
 
 def _report_defect(error: Exception) -> int:

@@ -35,6 +35,7 @@ class Verb(NamedTuple):
     function: Callable[..., int | None]
     options: tuple[Option, ...]
     scan: Callable[[Sequence[str]], Mapping[str, Any] | None] | None = None  # reads the words instead, but for --help
+    usage: tuple[str, ...] = ("IMAGE", "[COMMAND]", "[ARG...]")  # of a verb that reads them itself
 
     def read(self, words: Sequence[str]) -> Mapping[str, Any] | None:
         """The function's parameters; None when click has to judge or to help."""

@@ -1,0 +1,76 @@
+"""Which way RUN steps get GPUs."""
+
+import pytest
+
+from gpudock.engine.base import Answer, Client
+from gpudock.engine.build import way
+from gpudock.engine.build.arguments import scan
+from gpudock.engine.build.dockerfile import parse
+from gpudock.engine.build.way import Facts, Way
+from gpudock.errors import EngineError, UsageError
+from unit.engine.wishes import DOCKER, PODMAN, docker
+
+MARKED = parse("FROM a\n# gpudock: gpu\nRUN b\n", "Dockerfile")
+PLAIN = parse("FROM a\nRUN b\n", "Dockerfile")
+LABS = parse("# syntax=docker/dockerfile:1-labs\nFROM a\nRUN b\n", "Dockerfile")
+BUILDX = Facts(buildx="github.com/docker/buildx v0.24.0 abc")
+OLD = docker("20.10.24", cdi=False, runtimes=("runc", "gpudock"))
+
+
+@pytest.mark.parametrize(
+    ("client", "answer", "facts", "expected"),
+    [
+        (PODMAN, Answer("5.4.2", cdi=True), Facts(), way.DEVICE),
+        (PODMAN, Answer("4.3.1", cdi=True), Facts(runtime="/r"), way.BY_RUNTIME),
+        (PODMAN, Answer("5.4.2", cdi=True), Facts(runtime="/r"), way.BY_RUNTIME),
+        (PODMAN, Answer("5.4.2", cdi=True, remote=True), Facts(runtime="/r"), way.DEVICE),
+        (DOCKER, docker("28.0.1"), BUILDX, way.BUILDKIT),
+        (DOCKER, docker("28.0.1"), BUILDX._replace(buildkit=False), None),
+        (DOCKER, docker("28.0.1"), BUILDX._replace(buildx="github.com/docker/buildx v0.21.3"), None),
+        (DOCKER, docker("27.5.1"), BUILDX, None),
+        (DOCKER, docker(), Facts(default_runtime="nvidia"), None),  # NVIDIA's leaves empty files in layers
+        (DOCKER, OLD, Facts(default_runtime="gpudock"), way.BY_DEFAULT),
+    ],
+)
+def test_by_what_the_engine_can_do(client: Client, answer: Answer, facts: Facts, expected: Way | None) -> None:
+    assert way.choose(client, answer, facts) is expected
+
+
+def test_by_what_the_dockerfile_says() -> None:
+    assert way.with_file(way.BUILDKIT, DOCKER, docker(), LABS) is way.BUILDKIT
+    assert way.with_file(way.BUILDKIT, DOCKER, docker(), MARKED) is way.STEPS
+    assert way.with_file(way.BY_DEFAULT, DOCKER, OLD, PLAIN) is way.BY_DEFAULT
+    assert way.with_file(None, DOCKER, OLD, MARKED) is way.STEPS
+    with pytest.raises(UsageError, match="marked") as caught:
+        way.with_file(None, DOCKER, docker(), PLAIN)
+    assert "# gpudock: gpu" in caught.value.mend
+    with pytest.raises(EngineError, match="cannot give containers GPUs"):
+        way.with_file(None, DOCKER, docker("20.10.24", cdi=False), MARKED)
+
+
+def test_podman_without_a_way() -> None:
+    with pytest.raises(EngineError, match="needs gpudock's runtime"):
+        way.choose(PODMAN, Answer("4.9.3", cdi=True), Facts())
+    with pytest.raises(EngineError, match="another machine"):
+        way.choose(PODMAN, Answer("4.9.3", cdi=True, remote=True), Facts(runtime="/r"))
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (way.DEVICE, ("--output", "type=tar,dest=x")),
+        (way.STEPS, ("--push",)),
+        (way.STEPS, ("--pull",)),
+        (way.DEVICE, ("--manifest", "m")),
+        (way.STEPS, ("--platform=linux/amd64,linux/arm64",)),
+        (way.BY_RUNTIME, ("--isolation", "chroot")),
+    ],
+)
+def test_flags_that_do_not_go_with_gpus(found: Way, words: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError) as caught:
+        way.refuse(scan(words), found)
+    assert caught.value.mend
+
+
+def test_other_flags_do() -> None:
+    way.refuse(scan(("--pull", "-t", "a", "--platform", "linux/amd64", "--push=false", ".")), way.BY_DEFAULT)
