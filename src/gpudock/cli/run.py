@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from gpudock.engine.base import Wish
     from gpudock.engine.flags import Arguments
+    from gpudock.engine.local import Here, Refresh
     from gpudock.engine.prepare import Tools
-    from gpudock.refresh.paths import Paths
 
 OPTIONS = (
     Option(("--gpus",), "gpus", "all, a number, device=0,GPU-8f3c,0:1, none; docker's full form.", metavar="REQUEST"),
@@ -95,33 +95,30 @@ def _engine(verb: str, arguments: "Arguments", environment: "Mapping[str, str]")
     request = parse_gpus(gpus) if gpus is not None else None
     clients = detect.clients(arguments.own, detect.this_machine(environment))
     if request is None or request.devices in {NONE, VOID}:
-        return _become(plain(clients[0], verb, arguments.flags, arguments.rest), dry_run=arguments.dry_run)
+        return become(plain(clients[0], verb, arguments.flags, arguments.rest), dry_run=arguments.dry_run)
 
     from gpudock import proc
     from gpudock.engine.asked import Asked
 
     asked = Asked(clients[0], arguments.image, proc.run)  # answered while the rest is imported
 
-    from gpudock.engine import flags, known_flags, prepare
+    from gpudock.engine import flags, prepare
     from gpudock.engine.base import Wish
     from gpudock.engine.image import PullFailed
 
-    files = {path: _read(path) for path in arguments.values.get("env-file", ())}
+    files = {path: file_text(path) for path in arguments.values.get("env-file", ())}
     wish = Wish(verb, arguments, request, flags.environment(arguments, files, dict(environment)))
-    tools = _tools(wish, environment)
-    unknown = known_flags.unknown(arguments)
-    if unknown:
-        tools = tools._replace(pull=_no_pull(", ".join(unknown), arguments.image))
     try:
-        decision = prepare.prepare(wish, clients, asked, tools)
+        decision = prepare.prepare(wish, clients, asked, tools(wish, environment))
     except PullFailed as failure:
         return failure.code
     for note in decision.notes:
         say(note)
-    return _become(decision.argv, dry_run=arguments.dry_run)
+    return become(decision.argv, dry_run=arguments.dry_run)
 
 
-def _become(argv: tuple[str, ...], *, dry_run: bool) -> int:
+def become(argv: tuple[str, ...], *, dry_run: bool) -> int:
+    """Replace this process by the engine's client; in a dry run print its command."""
     if dry_run:
         from shlex import join
 
@@ -138,24 +135,32 @@ def _become(argv: tuple[str, ...], *, dry_run: bool) -> int:
     return 0
 
 
-def _tools(wish: "Wish", environment: "Mapping[str, str]") -> "Tools":
+def tools(wish: "Wish", environment: "Mapping[str, str]") -> "Tools":
+    """How things are done for this wish: on this machine, with what this user may do."""
     from gpudock import proc
-    from gpudock.engine.local import Here
+    from gpudock.engine import known_flags
     from gpudock.engine.prepare import Tools
-    from gpudock.refresh import paths
 
-    uid = os.geteuid()
-    system = paths.paths(environment, uid=0)
-    own = paths.paths(environment, uid=uid)
     dry_run = wish.arguments.dry_run
+    unknown = known_flags.unknown(wish.arguments)
     return Tools(
         run=proc.run,
-        pull=_pull,
-        here=Here((system,) if own == system else (system, own)),
-        refresh=_refresher(system) if uid == 0 and not dry_run else None,
+        pull=_no_pull(", ".join(unknown), wish.arguments.image) if unknown else _pull,
+        here=here(environment),
+        refresh=None if dry_run else refresher(environment),
         dry_run=dry_run,
-        uid=uid,
+        uid=os.geteuid(),
     )
+
+
+def here(environment: "Mapping[str, str]") -> "Here":
+    """Where specifications for this user's containers may lie."""
+    from gpudock.engine.local import Here
+    from gpudock.refresh import paths
+
+    system = paths.paths(environment, uid=0)
+    own = paths.paths(environment, uid=os.geteuid())
+    return Here((system,) if own == system else (system, own))
 
 
 def _pull(argv: tuple[str, ...]) -> int:
@@ -177,8 +182,13 @@ def _no_pull(unknown: str, image: str) -> "Callable[[tuple[str, ...]], int]":
     return leave
 
 
-def _refresher(where: "Paths") -> "Callable[[tuple[tuple[str, ...], ...]], object]":
-    """Makes our specification anew as `gpudock refresh` does, from where it was made before."""
+def refresher(environment: "Mapping[str, str]") -> "Refresh | None":
+    """Makes our specification anew as `gpudock refresh` does, from where it was made before. None: only root may."""
+    if os.geteuid() != 0:
+        return None
+    from gpudock.refresh import paths
+
+    where = paths.paths(environment, uid=0)
 
     def refresh(wanted: tuple[tuple[str, ...], ...]) -> object:
         from gpudock.cli.earlier import earlier
@@ -197,7 +207,7 @@ def _refresher(where: "Paths") -> "Callable[[tuple[tuple[str, ...], ...]], objec
     return refresh
 
 
-def _read(path: str) -> str:
+def file_text(path: str) -> str:
     """The text of a file; "" when it cannot be read: the engine, which reads it too, says so better."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:

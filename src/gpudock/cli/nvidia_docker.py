@@ -1,0 +1,101 @@
+"""The program `nvidia-docker`: docker's own command line, with GPUs, as nvidia-docker 2 or 1 did it."""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from gpudock.cli.main import bounded, print_error
+from gpudock.cli.terminal import safe, say
+from gpudock.compat import cli_environment
+
+if TYPE_CHECKING:
+    from gpudock.compat.cli_start import Start
+    from gpudock.engine.detect import Machine
+    from gpudock.errors import GpudockError
+    from gpudock.plan.document import Plan
+
+
+def main() -> None:
+    """Become docker, or exit: mode 1 has one code for all errors, mode 2 gpudock's own."""
+    sys.exit(bounded(_mode))
+
+
+def _mode() -> int:
+    words = tuple(sys.argv[1:])
+    if cli_environment.mode(os.environ) == 1:
+        return bounded(lambda: _first(words), _failed)
+    return bounded(lambda: _second(words), print_error)
+
+
+def _become(start: "Start") -> int:
+    from gpudock.cli import run
+
+    if start.failed:
+        return start.failed
+    for note in start.notes:
+        say(note)
+    print(start.banner, end="", flush=True)
+    return run.become(start.argv, dry_run=start.dry_run)
+
+
+def _second(words: tuple[str, ...]) -> int:
+    from gpudock import proc
+    from gpudock.cli import run
+    from gpudock.compat import v2
+
+    tools = v2.Tools(proc.run, _machine, lambda wish: run.tools(wish, os.environ), run.file_text)
+    return _become(v2.start(words, os.environ, tools))
+
+
+def _machine() -> "Machine":
+    from gpudock.engine import detect
+
+    return detect.this_machine(os.environ)
+
+
+def _first(words: tuple[str, ...]) -> int:
+    from gpudock import proc
+    from gpudock.compat import nv_host_http, v1
+
+    tools = v1.Tools(
+        run=proc.run,
+        show=proc.show,
+        warn=_log,
+        plan=_plan,
+        plugin=lambda host: nv_host_http.plugin(host, proc.run, proc.show),
+    )
+    return _become(v1.start(words, os.environ, tools))
+
+
+def _plan() -> "Plan":
+    """This machine's start plan, made anew when root asks and it no longer fits."""
+    from gpudock.cli.run import here, refresher
+    from gpudock.engine import local
+    from gpudock.errors import HostError
+
+    found = local.own_plan(here(os.environ), refresher(os.environ))
+    if found is None:
+        raise HostError(
+            "This machine's GPUs are described by somebody else's CDI specification.",
+            why="nvidia-docker 1's devices and volume are made of gpudock's own",
+            mend="sudo gpudock refresh --adopt, or use nvidia-docker 2: GPUDOCK_NVIDIA_DOCKER=2",
+        )
+    return found[0]
+
+
+def _log(text: str) -> None:
+    """As nvidia-docker 1: the program's name as it was called, and Go's time stamp."""
+    import time
+
+    print(safe(f"{sys.argv[0]} | {time.strftime('%Y/%m/%d %H:%M:%S')} {text}"), file=sys.stderr, flush=True)
+
+
+def _failed(error: "GpudockError") -> int:
+    why = f"\n  why:  {error.why}" if error.why else ""
+    mend = f"\n  mend: {error.mend}" if error.mend else ""
+    _log(f"Error: {error.what}{why}{mend}")
+    return 1
+
+
+if __name__ == "__main__":
+    main()
