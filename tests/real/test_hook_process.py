@@ -37,7 +37,21 @@ STANDARD = {
 OURS = {
     *("gpudock", "gpudock.errors", "gpudock.start", "gpudock.plan", "gpudock.plan.document", "gpudock.plan.ldcache"),
     *("gpudock.plan.ldcache_merge", "gpudock.plan.ldcache_order", "gpudock.plan.reader"),
-    *(f"gpudock.start.{name}" for name in ("bundle", "compat", "edit", "elfnote", "hook", "key", "linker", "lookup")),
+    *(
+        f"gpudock.start.{name}"
+        for name in (
+            "bundle",
+            "command",
+            "compat",
+            "device_files",
+            "edit",
+            "elfnote",
+            "hook",
+            "key",
+            "linker",
+            "lookup",
+        )
+    ),
     *(f"gpudock.start.{name}" for name in ("mounts", "parse", "plans", "profile", "reading", "rootfs", "walk")),
 }
 

@@ -25,6 +25,8 @@ def files(sources: str, settings: Settings, where: Paths) -> dict[str, File]:
     signs = (*_SIGNS, *(f"{name}=" for name in settings.swarm_resource))
     entry = _text(f"{sources}/start/entry.sh")
     entry = entry.replace("@RUNTIMES@", shlex.join(settings.runtimes))
+    variables = [sign for sign in signs if sign.endswith("=")]
+    entry = entry.replace("@VARIABLES@", " ".join(f"-e {shlex.quote(sign)}" for sign in variables))
     entry = entry.replace("@SIGNS@", " ".join(f"-e {shlex.quote(sign)}" for sign in signs))
     return {
         RUNTIME: File(entry, 0o755),

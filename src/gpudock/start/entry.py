@@ -26,7 +26,10 @@ class Frozen:
             return
         magic = sys.modules["_frozen_importlib_external"].MAGIC_NUMBER
         if data.startswith(magic):
-            self.codes = marshal.loads(data[len(magic) :])  # noqa: S302  from root's own folder, as the sources are
+            try:
+                self.codes = dict(marshal.loads(data[len(magic) :]))  # noqa: S302  from root's folder, as the sources
+            except (EOFError, TypeError, ValueError):  # cut off by a full disk
+                self.codes = {}
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> "Optional[ModuleSpec]":
         """As the import system asks for it."""

@@ -76,6 +76,12 @@ for word do
         @-image-path | @--work-path | @-work-path | @--parent-path | @-parent-path | @--lsm-profile | @-lsm-profile | \
         @--lsm-mount-context | @-lsm-mount-context | @--manage-cgroups-mode | @-manage-cgroups-mode | \
         @--empty-ns | @-empty-ns | @--status-fd | @-status-fd | @--page-server | @-page-server) value=other ;;
+    @--help | @-help | @-h)
+        operation=
+        break
+        ;;
+    @-b?*) bundle=${word#-b} ;; # of crun
+    @-f?*) config=${word#-f} ;;
     @*) ;;
     *) break ;;
     esac
@@ -92,5 +98,11 @@ grep -q -F @SIGNS@ -- "$config" 2>/dev/null
 folder=@FOLDER@ python=@PYTHON@
 if [ -x "$python" ] && [ -r "$folder/runtime.py" ]; then
     exec "$python" @FLAGS@ "$folder/runtime.py" "$folder/settings.json" "$real" "$bundle" "$config" "$log" "$preserved" "$@"
+fi
+
+# Without Python nobody gets a GPU. Who surely asks for none starts all the same: by an empty variable, or by none.
+if ! grep -q -E '"gpudock\.|"cdi\.k8s\.io/[^"]*": ?"[^"]*nvidia\.com/|nvidia-container-' -- "$config"; then
+    grep -q -E '"NVIDIA_VISIBLE_DEVICES=(void)?"' -- "$config" && exec "$real" "$@"
+    grep -q -F @VARIABLES@ -- "$config" || exec "$real" "$@"
 fi
 fail "this container asks for GPUs, but $python or $folder/runtime.py is missing: run sudo gpudock refresh"

@@ -20,6 +20,14 @@ if found.st_mode & 0o022 or found.st_uid not in {0, os.geteuid(), 65534}:
     os._exit(1)
 sys.path.insert(0, folder)
 
-from entry import run  # type: ignore[import-not-found]  # noqa: E402  beside this file, not in a package
+try:
+    from entry import run  # type: ignore[import-not-found]  # beside this file, not in a package
+except Exception as error:  # noqa: BLE001  no traceback: runtimes show it to the user
+    line = f"gpudock: {folder} is not usable: {error}. To mend it: sudo gpudock refresh".replace('"', "'")
+    os.write(2, line.encode() + b"\n")
+    if file == "runtime.py" and sys.argv[5:6] > [""]:  # the file of --log
+        with open(sys.argv[5], "a", encoding="utf-8") as log:
+            log.write('{"level":"error","msg":"' + line + '"}\n')
+    os._exit(1)
 
 os._exit(run(folder, file[:-3]))  # taking the interpreter down in order costs 1.5 ms, and there is nothing to flush

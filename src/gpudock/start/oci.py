@@ -15,6 +15,25 @@ if TYPE_CHECKING:
     Json = Any
 
 LIMIT = 16 << 20  # bytes
+# What is read here of a config.json, and of which type it must be where it is there.
+_TYPES = {
+    ("annotations",): dict,
+    ("hooks",): dict,
+    ("hooks", "createContainer"): list,
+    ("hooks", "prestart"): list,
+    ("linux",): dict,
+    ("linux", "devices"): list,
+    ("linux", "namespaces"): list,
+    ("linux", "resources"): dict,
+    ("linux", "resources", "devices"): list,
+    ("mounts",): list,
+    ("process",): dict,
+    ("process", "capabilities"): dict,
+    ("process", "capabilities", "bounding"): list,
+    ("process", "env"): list,
+    ("process", "user"): dict,
+    ("process", "user", "additionalGids"): list,
+}
 MARK = "gpudock.edited"  # annotation: the record beside this config.json tells what was done to it
 RECORD = "gpudock-{}.json"  # by its mark: one that was written just before a crash belongs to nothing
 
@@ -30,7 +49,42 @@ def read(path: str) -> "dict[str, Json]":
     value = parse.json(data, path)
     if not isinstance(value, dict):
         raise InputError("The container's config.json is not usable.", why=f"{path} holds no object")
+    for names, kind in _TYPES.items():
+        _check(value, names, kind)
+    for mount in value.get("mounts") or ():
+        if not isinstance(mount, dict) or not isinstance(mount.get("options") or [], list):
+            raise InputError("The container's config.json is not usable.", why="a mount is not as it should be")
+    for hook in (value.get("hooks") or {}).get("createContainer") or ():
+        if not isinstance(hook, dict) or not isinstance(hook.get("path") or "", str):
+            raise InputError("The container's config.json is not usable.", why="a hook is not as it should be")
+        if not isinstance(hook.get("args") or [], list):
+            raise InputError("The container's config.json is not usable.", why="a hook is not as it should be")
     return value
+
+
+def _check(value: "Json", names: "tuple[str, ...]", kind: type) -> None:
+    """null is as good as missing, and goes: nobody then has to think of it."""
+    for name in names[:-1]:
+        value = value.get(name)
+        if value is None:
+            return
+    if names[-1] in value and value[names[-1]] is None:
+        del value[names[-1]]
+    if not isinstance(value.get(names[-1], kind()), kind):
+        raise InputError("The container's config.json is not usable.", why=f"{'.'.join(names)} is no {kind.__name__}")
+
+
+def path_in(value: "dict[str, Json]", name: str, place: str = "mounts") -> str:
+    """ "" when there is none. Raises InputError for what the kernel would not take."""
+    path = value.get(name)
+    if path is None:
+        return ""
+    try:
+        if isinstance(path, str) and "\0" not in path and os.fsencode(path) is not None:
+            return path
+    except UnicodeEncodeError:  # half of a surrogate pair
+        pass
+    raise InputError("The container's config.json is not usable.", why=f"{place}.{name} should be a path")
 
 
 def restore(config: "dict[str, Json]", bundle: str) -> bool:
@@ -72,8 +126,8 @@ def write(path: str, edited: "Changes", bundle: str) -> None:
 def rootfs(config: "dict[str, Json]", bundle: str) -> str:
     """Raises InputError."""
     root = config.get("root")
-    path = root.get("path") if isinstance(root, dict) else None
-    if not isinstance(path, str) or not path or "\0" in path:
+    path = path_in(root, "path", "root") if isinstance(root, dict) else ""
+    if not path:
         raise InputError("The container's config.json is not usable.", why="root.path should be a path")
     return os.path.join(bundle, path)
 

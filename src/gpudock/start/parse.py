@@ -20,7 +20,7 @@ class _Context:
     parse_constant = float  # NaN, Infinity
 
 
-def json(data: bytes, what: str) -> "Any":  # noqa: ANN401  what the text holds
+def json(data: bytes, what: str, *, mend: str = "") -> "Any":  # noqa: ANN401  what the text holds
     """The value of a JSON text. `what` names it in the error. Raises InputError."""
     try:
         text = data.decode("utf-8")
@@ -29,7 +29,7 @@ def json(data: bytes, what: str) -> "Any":  # noqa: ANN401  what the text holds
         except Exception:  # noqa: BLE001  it fails in its own ways; json says properly what is wrong
             return _fully(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{what} is no valid JSON.", why=f"{error}"[:200]) from error
+        raise InputError(f"{what} is no valid JSON.", why=f"{error}"[:200], mend=mend) from error
 
 
 def _scan(text: str) -> "Any":  # noqa: ANN401

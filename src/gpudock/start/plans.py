@@ -17,7 +17,7 @@ _WHOLE = "4294967295"  # users in a user namespace that maps all of them: the ma
 
 def read(path: str) -> "Plan":
     """The plan in the file `path`, checked. Raises GpudockError."""
-    return reader.check(parse.json(trusted(path, SIZE_LIMIT), f"The start plan {path}"))
+    return reader.check(parse.json(trusted(path, SIZE_LIMIT), f"The start plan {path}", mend="sudo gpudock refresh"))
 
 
 def trusted(path: str, limit: int) -> bytes:

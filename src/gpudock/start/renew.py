@@ -18,6 +18,7 @@ WAIT = 45.0  # seconds for refresh: with a hanging driver it takes half a minute
 _MEND = "sudo gpudock refresh, and start the container again"
 _WHOLE = "4294967295"  # users in the machine's own user namespace
 _SAID = 4096  # bytes of what refresh says that are read
+_TOLD = 1000  # characters of that in a message, which has to have room for what to do
 _STEP = 0.01  # seconds
 
 
@@ -114,11 +115,11 @@ def _run(command: "tuple[str, ...]", environment: "Mapping[str, str]") -> "tuple
     try:
         end = time.monotonic() + WAIT
         while time.monotonic() < end:
-            said += _available(reading_end, _SAID - len(said))
+            said = (said + _available(reading_end))[:_SAID]
             done, status = os.waitpid(child, os.WNOHANG)
             if done:
-                said += _available(reading_end, _SAID - len(said))
-                first = said.decode(errors="replace").strip().replace("\n", " ")
+                said = (said + _available(reading_end))[:_SAID]
+                first = said.decode(errors="replace").strip().replace("\n", " ")[:_TOLD]
                 return os.waitstatus_to_exitcode(status), first or f"it failed with status {status}"
             time.sleep(_STEP)
         _end(child)
@@ -161,8 +162,9 @@ def _become(command: "tuple[str, ...]", environment: "Mapping[str, str]", errors
         os._exit(127)
 
 
-def _available(fd: int, room: int) -> bytes:
+def _available(fd: int) -> bytes:
+    """Always read, kept or not: a full pipe would stop the program."""
     try:
-        return os.read(fd, room) if room > 0 else b""
+        return os.read(fd, 1 << 16)
     except BlockingIOError:
         return b""

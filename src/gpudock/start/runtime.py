@@ -149,7 +149,7 @@ def _choose(found: "Settings", wanted: "Asked") -> "tuple[Plan, Variant, tuple[S
 
 def _check_folder(config: "dict[str, Any]") -> None:
     """CVE-2024-21626: a descriptor that the runtime has open as the container's working folder."""
-    folder = os.path.normpath(str((config.get("process") or {}).get("cwd", "/")))
+    folder = os.path.normpath("/" + str((config.get("process") or {}).get("cwd", "/")).lstrip("/"))
     parts = folder.split("/")
     if (folder + "/").startswith(_MAGIC) or (parts[1:2] == ["proc"] and "fd" in parts[2:]):
         raise RefusedError(

@@ -57,7 +57,7 @@ DEFAULT = Settings(
 
 def read(path: str) -> Settings:
     """Raises HostError when the file is not as refresh writes it."""
-    value = parse.json(plans.trusted(path, _LIMIT), path)
+    value = parse.json(plans.trusted(path, _LIMIT), path, mend="sudo gpudock refresh")
     try:
         return Settings(
             annotations=bool(value["annotations"]),

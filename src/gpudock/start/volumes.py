@@ -25,12 +25,13 @@ _BINDS = ("bind", "rbind")
 class _Volume:
     """`place` is the destination behind the links of the rootfs; `source` is "" for what is no part of the host."""
 
-    __slots__ = ("destination", "place", "source")
+    __slots__ = ("destination", "place", "shared", "source")
 
-    def __init__(self, place: str, destination: str, source: str) -> None:
+    def __init__(self, place: str, destination: str, source: str, *, shared: bool) -> None:
         self.place = place
         self.destination = destination
         self.source = source
+        self.shared = shared  # what is mounted in it would be seen on the host, and stay there
 
 
 class ContainerRoot(Rootfs):
@@ -89,7 +90,7 @@ class ContainerRoot(Rootfs):
                 if not _is_file(super().stat(path)):
                     raise
                 self._generate(path, data, mode)
-        elif _is_file(self.stat(path)):
+        elif not volume.shared and _has(volume, place, stat.S_ISREG):
             self._generate(path, data, mode)
         else:  # a mount needs something to lie on, and making that would write into the volume
             raise VolumeError(path, volume.destination)
@@ -105,10 +106,13 @@ class ContainerRoot(Rootfs):
         """The volume inside of which the runtime would have to make a folder to mount on `path`; "" when none."""
         place = self._place(path)
         volume = self._over(place)
-        if volume is None or not volume.source or volume.place == place:
+        if volume is None or volume.destination == path:  # which ours replaces
             return ""
-        found = self.stat(path)
-        return "" if found is not None and stat.S_ISDIR(found.st_mode) else volume.destination
+        if volume.shared:
+            return volume.destination
+        if not volume.source or volume.place == place:
+            return ""
+        return "" if _has(volume, place, stat.S_ISDIR) else volume.destination
 
     def node_obstacle(self, path: str) -> str:
         """The volume inside of which the runtime would have to make the device node `path`; "" when none.
@@ -122,11 +126,12 @@ class ContainerRoot(Rootfs):
         return "" if self.stat(path) is not None else volume.destination
 
     def _volume(self, mount: "dict[str, Json]") -> _Volume:
-        destination = os.path.normpath("/" + str(mount.get("destination", "")).lstrip("/"))
+        destination = os.path.normpath("/" + oci.path_in(mount, "destination").lstrip("/"))
         options = mount.get("options") or ()
         is_bind = mount.get("type") in _BINDS or any(name in options for name in _BINDS)
-        source = os.path.join(self._bundle, str(mount.get("source", ""))) if is_bind else ""
-        return _Volume(self._place(destination), destination, source)
+        source = os.path.join(self._bundle, oci.path_in(mount, "source")) if is_bind else ""
+        shared = "shared" in options or "rshared" in options
+        return _Volume(self._place(destination), destination, source, shared=shared)
 
     def _over(self, place: str) -> "Optional[_Volume]":
         """The last mounted of those that cover it."""
@@ -138,18 +143,36 @@ class ContainerRoot(Rootfs):
     def _place(self, path: str) -> str:
         """The path behind the links of the rootfs. Only to compare paths: nothing is opened by it."""
         root = os.readlink(f"/proc/self/fd/{self.fd}").rstrip("/")
-        there, rest = path.strip("/").split("/"), ""
+        there, rest, links = path.strip("/").split("/"), "", 0
         while there:
             try:
                 fd = self._resolve(self.fd, "/".join(there) or ".")
             except OSError:
-                rest = f"/{there.pop()}{rest}"
+                target = self._target("/".join(there[:-1]) or ".", there[-1]) if links < walk.LINKS else ""
+                if target:  # it leads to something that only a volume has
+                    links += 1
+                    there = [*([] if target.startswith("/") else there[:-1]), *target.strip("/").split("/")]
+                else:
+                    rest = f"/{there.pop()}{rest}"
                 continue
             try:
                 return os.readlink(f"/proc/self/fd/{fd}")[len(root) :].rstrip("/") + rest
             finally:
                 os.close(fd)
         return rest
+
+    def _target(self, folder: str, leaf: str) -> str:
+        """Of a link in the rootfs; "" when there is none."""
+        try:
+            parent = self._resolve(self.fd, folder)
+        except OSError:
+            return ""
+        try:
+            return os.readlink(leaf, dir_fd=parent)
+        except OSError:
+            return ""
+        finally:
+            os.close(parent)
 
     def _generate(self, path: str, data: bytes, mode: int) -> None:
         source = f"{self._bundle}/gpudock{path.replace('/', '-')}"
@@ -158,7 +181,29 @@ class ContainerRoot(Rootfs):
         self.generated.append({"destination": path, "type": "bind", "source": source, "options": list(_OPTIONS)})
 
 
-def _open(volume: _Volume, place: str) -> "Optional[int]":
+def _has(volume: _Volume, place: str, is_kind: "Callable[[int], bool]") -> bool:
+    """Without following links: in the container they may lead into another volume, where a mount would make files."""
+    fd = _open(volume, place, follow=False)
+    if fd is None:
+        return False
+    try:
+        return is_kind(os.fstat(fd).st_mode)
+    finally:
+        os.close(fd)
+
+
+def _plain(base: int, rest: str) -> int:
+    here = os.dup(base)
+    for name in rest.split("/"):
+        try:
+            below = os.open(name, walk.PLAIN, dir_fd=here)
+        finally:
+            os.close(here)
+        here = below
+    return here
+
+
+def _open(volume: _Volume, place: str, *, follow: bool = True) -> "Optional[int]":
     """An O_PATH descriptor of what the volume has at that place of the container; None when it has nothing there."""
     if not volume.source:
         return None
@@ -168,7 +213,7 @@ def _open(volume: _Volume, place: str) -> "Optional[int]":
         if not rest:
             return base
         try:
-            return walk.resolve(base, rest)
+            return walk.resolve(base, rest) if follow else _plain(base, rest)
         finally:
             os.close(base)
     except OSError as error:
