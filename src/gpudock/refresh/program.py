@@ -18,7 +18,7 @@ from gpudock.refresh.install import put, switch, system_python, tidy
 from gpudock.refresh.paths import PROGRAM
 
 LINK = "/usr/local/sbin/gpudock"  # on the path that sudo uses
-DEPENDENCIES = ("click", "msgspec", "PyYAML", "tomlkit")
+DEPENDENCIES = ("click", "Jinja2", "MarkupSafe", "msgspec", "PyYAML", "tomlkit")
 ENTRY = """\
 #!{python} -I
 import sys
