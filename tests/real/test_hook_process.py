@@ -41,7 +41,6 @@ OURS = {
         f"gpudock.start.{name}"
         for name in (
             "bundle",
-            "command",
             "compat",
             "device_files",
             "edit",

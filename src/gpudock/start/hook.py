@@ -110,13 +110,15 @@ def _usage() -> UsageError:
 def _prepare(argv: "list[str]") -> "list[str]":
     _confine()
     wanted = _Wanted(argv)
-    root = CoveringRootfs(bundle.rootfs_path(reading.upto(0, bundle.STATE_LIMIT)), lookup.choose(wanted.look_up))
+    resolve = lookup.choose(wanted.look_up)
+    root_path = bundle.rootfs_path(reading.upto(0, bundle.STATE_LIMIT))
+    plan = plans.read(wanted.plan) if wanted.plan else None
+    root = CoveringRootfs(root_path, resolve)  # from here on nothing is opened by path
     refuse_links(root)
     if wanted.withhold:
         device_files.withhold(root)
-    if not wanted.plan:
+    if plan is None:
         return []
-    plan = plans.read(wanted.plan)
     changed = key.difference(plan["key"], root.stat)
     if changed:
         raise HostError(
