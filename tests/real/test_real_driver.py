@@ -57,7 +57,7 @@ def refresh(host: Layout, gpudock: Product) -> None:
     done = gpudock("refresh", "--simulated", str(host.root), check=False)
     assert done.returncode == 4, done.stderr
     assert "NVML did not answer" in done.stderr
-    assert "written" in done.stdout
+    assert "/var/run/cdi/gpudock.json" in done.stdout  # written, or by the other engine's test already
 
 
 def test_a_container_gets_all_of_the_driver(host: Layout, gpudock: Product, podman: Engine) -> None:
