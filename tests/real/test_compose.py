@@ -122,6 +122,18 @@ def programs() -> None:
         archive.installed(name)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def networks() -> Iterator[None]:
+    """What podman's networks leave of themselves."""
+    folders = [Path("/var/lib/cni"), Path("/run/cni")]
+    new = [folder for folder in folders if not folder.exists()]
+    yield
+    for folder in new:
+        shutil.rmtree(folder, ignore_errors=True)
+    for left in Path("/var/lib/cni/networks").glob("gpudock-*_default"):
+        shutil.rmtree(left)
+
+
 def compose(
     gpudock: Product, engine: Engine, *words: str, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:

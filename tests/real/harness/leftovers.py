@@ -37,12 +37,14 @@ _ENGINES_LEAVE = (
     ),
     *(
         "/run/runc",
+        "/run/netns",
         f"{_BLOB_CACHE}.boltdb",
         f"{_BLOB_CACHE}.sqlite",
         "/var/lib/containers/cache",
         "/var/lib/containers",
     ),
 )
+_NAMESPACES = Path("/run/netns")
 _ENGINE_CGROUPS = ("docker", "libpod_parent/conmon", "libpod_parent")
 
 
@@ -97,8 +99,11 @@ class EngineTraces:
     def __init__(self) -> None:
         """Remembers which are there already: they are not ours to remove."""
         self._there = {path for path in self._all() if path.exists()}
+        self._namespaces_mounted = mounts.below(_NAMESPACES)
 
     def remove(self) -> None:
+        if not self._namespaces_mounted:  # podman mounts the folder on itself
+            mounts.unmount_below(_NAMESPACES)
         for path in self._all():
             if path in self._there or not path.exists():
                 continue
