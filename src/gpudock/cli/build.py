@@ -3,6 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
+from gpudock.cli.run import WHICH_ENGINE
 from gpudock.cli.terminal import say
 from gpudock.cli.verb import Option, Verb
 
@@ -18,14 +19,7 @@ OPTIONS = (
         "all, a number, device=0,GPU-8f3c,0:1, none; docker's full form. [default: all, compute and utility]",
         metavar="REQUEST",
     ),
-    Option(
-        ("--engine",),
-        "engine",
-        "Which to use. [default: $GPUDOCK_ENGINE, else docker, podman]",
-        metavar="docker|podman",
-    ),
-    Option(("--context",), "context", "Docker's context: an engine on another machine, for example.", metavar="NAME"),
-    Option(("-H", "--host"), "host", "Docker's address, such as ssh://user@machine.", metavar="ADDRESS"),
+    *WHICH_ENGINE,
     Option(("--dry-run",), "dry_run", "Print what would be done instead of doing it.", default=False),
     Option(("--help",), "help", "Show this message and exit.", default=False),
 )

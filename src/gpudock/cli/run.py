@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from gpudock.engine.local import Here, Refresh
     from gpudock.engine.prepare import Tools
 
-OPTIONS = (
-    Option(("--gpus",), "gpus", "all, a number, device=0,GPU-8f3c,0:1, none; docker's full form.", metavar="REQUEST"),
+WHICH_ENGINE = (
     Option(
         ("--engine",),
         "engine",
@@ -25,6 +24,10 @@ OPTIONS = (
     ),
     Option(("--context",), "context", "Docker's context: an engine on another machine, for example.", metavar="NAME"),
     Option(("-H", "--host"), "host", "Docker's address, such as ssh://user@machine.", metavar="ADDRESS"),
+)
+OPTIONS = (
+    Option(("--gpus",), "gpus", "all, a number, device=0,GPU-8f3c,0:1, none; docker's full form.", metavar="REQUEST"),
+    *WHICH_ENGINE,
     Option(("--dry-run",), "dry_run", "Print the engine's command instead of running it.", default=False),
     Option(("--help",), "help", "Show this message and exit.", default=False),
 )

@@ -1,10 +1,10 @@
 """Whether somebody on this machine has a folder mounted, in whichever mount namespace."""
 
-import contextlib
 import os
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
+
+from gpudock.refresh import mounted
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
@@ -19,7 +19,10 @@ def in_use(folder: str) -> bool:
     """A container keeps the mount even when the folder is renamed: the kernel then tells the new name."""
     real = os.path.realpath(folder)
     device, inner = _within(real)
-    return any(each.device == device and _is_below(each.root, inner) and each.point != real for each in _of_everybody())
+    return any(
+        each.device == device and _is_below(each.root, inner) and each.point != real
+        for each in mounted.everywhere(_table)
+    )
 
 
 def _within(real: str) -> tuple[str, str]:
@@ -36,22 +39,8 @@ def _is_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
-def _of_everybody() -> Iterator[Mounted]:
-    seen: set[str] = set()
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            namespace = os.readlink(f"/proc/{name}/ns/mnt")
-            if namespace not in seen:
-                yield from _table(name)
-                seen.add(namespace)
-
-
 def _table(process: str) -> list[Mounted]:
-    with open(f"/proc/{process}/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        fields = (line.split(" ", 5) for line in file)
-        return [Mounted(each[2], _plain(each[3]), _plain(each[4])) for each in fields]
+    return [Mounted(each[2], _plain(each[3]), _plain(each[4])) for each in mounted.table(process)]
 
 
 def _plain(text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from gpudock import publish
 from gpudock.errors import RefusedError
 from gpudock.plan.document import SIZE_LIMIT
-from gpudock.refresh import tree
+from gpudock.refresh import mounted, tree
 from gpudock.refresh.paths import Paths
 
 PLAN_AGE = 3600.0  # seconds; a container start that read the old specification is over by then
@@ -100,22 +100,10 @@ def _folders(folder: str) -> list[str]:
 
 
 def _mounted(generations: list[str]) -> set[str]:
-    """Those that some process on this machine has mounted, in whichever mount namespace."""
+    """Those that some process has mounted. What is mounted counts, not where: files that are bound into a tree are no
+    use of it.
+    """
     found: set[str] = set()
-    for root in _mounted_folders():
-        found.update(set(root.split("/")).intersection(generations))
+    for fields in mounted.everywhere(mounted.table):
+        found.update(set(fields[3].split("/")).intersection(generations))
     return found
-
-
-def _mounted_folders() -> Iterator[str]:
-    """What is mounted, not where: the driver files that are mounted inside of a tree do not count as its use."""
-    seen: set[str] = set()
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            namespace = os.readlink(f"/proc/{name}/ns/mnt")
-            if namespace not in seen:
-                with open(f"/proc/{name}/mountinfo", encoding="utf-8", errors="replace") as file:
-                    yield from [line.split(" ", 4)[3] for line in file]
-                seen.add(namespace)

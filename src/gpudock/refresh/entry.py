@@ -11,8 +11,8 @@ from gpudock.refresh.settings import Settings
 RUNTIME = "gpudock-runtime"
 HOOK = "nvidia-container-runtime-hook"  # docker's --gpus looks for it
 SETTINGS = "settings.json"
-# Whatever asks for GPUs holds one of these, see start/asked.py; "gpudock" also stands for what we edited before.
-_SIGNS = ("NVIDIA_VISIBLE_DEVICES=", "CUDA_VERSION=", "nvidia-container-", "cdi.k8s.io/", "gpudock")
+# Whatever asks for GPUs holds one of these, see start/asked.py; the last also stands for what we edited before.
+_SIGNS = ("NVIDIA_VISIBLE_DEVICES=", "CUDA_VERSION=", "nvidia-container-", "cdi.k8s.io/", '"gpudock.')
 
 
 class File(NamedTuple):

@@ -5,19 +5,16 @@ import binascii
 import json
 import os
 import re
-import tomllib
 from typing import Any
 
 from gpudock import proc
-from gpudock.engine.configure import change, containerd_toml, containers, drop_in, flags, service, toml_text
+from gpudock.engine.configure import answered, change, containerd_toml, containers, drop_in, flags, service, toml_text
 from gpudock.engine.configure.by_files import ByFiles
 from gpudock.engine.configure.wish import ENTRY, Wish
 from gpudock.errors import EngineError
 from gpudock.host.engine_cri import CONTAINERD_CONFIG, CONTAINERD_SOCKET
 from gpudock.host.root import Root
-from gpudock.plan.quote import quote
 
-SECONDS = 15.0
 NAME = "conf.d/99-gpudock.toml"
 
 
@@ -95,12 +92,16 @@ def undo(machine: Root, processes: Root, config: str, run: proc.Runner, *, resta
 
 def using(run: proc.Runner, words: tuple[str, ...] = ("ctr",)) -> tuple[containers.Container, ...]:
     """Containers of every namespace whose options name our program; nothing of a containerd that does not run."""
-    spaces = run(proc.Command((*words, "namespaces", "list", "--quiet"), timeout=SECONDS))
+    spaces = run(proc.Command((*words, "namespaces", "list", "--quiet"), timeout=answered.SECONDS))
     found: list[containers.Container] = []
     for space in spaces.out.split() if spaces.ok else ():
-        listed = run(proc.Command((*words, "--namespace", space, "containers", "list", "--quiet"), timeout=SECONDS))
+        listed = run(
+            proc.Command((*words, "--namespace", space, "containers", "list", "--quiet"), timeout=answered.SECONDS)
+        )
         for name in listed.out.split():
-            told = run(proc.Command((*words, "--namespace", space, "containers", "info", name), timeout=SECONDS))
+            told = run(
+                proc.Command((*words, "--namespace", space, "containers", "info", name), timeout=answered.SECONDS)
+            )
             if told.ok and _ours(told.out):
                 found.append(containers.Container(name, ENTRY, f"namespace {space}"))
     return tuple(found)
@@ -125,7 +126,7 @@ def _manager(machine: Root, processes: Root) -> service.Manager:
 
 def _major(run: proc.Runner) -> int:
     """containerd github.com/containerd/containerd/v2 2.1.9 ..."""
-    answer = run(proc.Command(("containerd", "--version"), timeout=SECONDS))
+    answer = run(proc.Command(("containerd", "--version"), timeout=answered.SECONDS))
     match = re.search(r"\sv?(\d+)\.\d+\.\d+", answer.out)
     return int(match[1]) if match else 0
 
@@ -133,13 +134,4 @@ def _major(run: proc.Runner) -> int:
 def _dump(run: proc.Runner, config: str) -> tuple[dict[str, Any], str]:
     """The settings in force with all imports and defaults, and why there are none."""
     words = ("--config", config, "config", "dump") if os.path.exists(config) else ("config", "default")
-    answer = run(proc.Command(("containerd", *words), timeout=SECONDS))
-    if answer.code == proc.NOT_FOUND:
-        return {}, ""
-    if not answer.ok:
-        lines = [line for line in answer.err.splitlines() if line.strip()] or [f"exit code {answer.code}"]
-        return {}, quote(lines[-1], 300)
-    try:
-        return tomllib.loads(answer.out), ""
-    except tomllib.TOMLDecodeError as error:
-        return {}, f"containerd config dump prints no TOML: {error}"
+    return answered.toml(run, "containerd", *words)

@@ -2,27 +2,24 @@
 
 import glob
 import json
-import tomllib
 from typing import Any
 
 from gpudock import proc
-from gpudock.engine.configure import change, containers, drop_in, service, toml_text
+from gpudock.engine.configure import answered, change, containers, drop_in, service, toml_text
 from gpudock.engine.configure.by_files import ByFiles
 from gpudock.engine.configure.wish import Wish
 from gpudock.host.engine_cri import CRIO_SOCKET
 from gpudock.host.root import Root
-from gpudock.plan.quote import quote
 
 DROP_IN = "/etc/crio/crio.conf.d/99-gpudock.toml"
 RUNTIME = ("crio", "runtime")
 HANDLER = "io.kubernetes.cri-o.RuntimeHandler"
 STATES = "/var/lib/containers/storage/*-containers/*/userdata/config.json"
-SECONDS = 15.0
 
 
 def plan(wish: Wish, machine: Root, processes: Root, run: proc.Runner, *, restart: bool) -> ByFiles:
     file = drop_in.read(machine, DROP_IN)
-    effective, _ = _settings(run)
+    effective, _ = answered.toml(run, "crio", "config")
     part = toml_text.get(effective, RUNTIME) or {}
     names = dict.fromkeys((*drop_in.names(file, (*RUNTIME, "runtimes"), "runtime_path"), wish.name))
     default = _own_default(file)
@@ -47,7 +44,16 @@ def undo(machine: Root, processes: Root, run: proc.Runner, *, restart: bool) -> 
         containers.refuse(of_files(machine.host(STATES)), names, remove, "or take --undo back to when they have ended")
 
     manager = _manager(machine, processes)
-    return ByFiles("crio", changes, lambda: _settings(run)[1], run, manager, CRIO_SOCKET, restart, refuse=refuse)
+    return ByFiles(
+        "crio",
+        changes,
+        lambda: answered.toml(run, "crio", "config")[1],
+        run,
+        manager,
+        CRIO_SOCKET,
+        restart,
+        refuse=refuse,
+    )
 
 
 def of_files(pattern: str) -> tuple[containers.Container, ...]:
@@ -66,20 +72,6 @@ def of_files(pattern: str) -> tuple[containers.Container, ...]:
 
 def _manager(machine: Root, processes: Root) -> service.Manager:
     return service.manager(machine, processes, None, "crio")
-
-
-def _settings(run: proc.Runner) -> tuple[dict[str, Any], str]:
-    """What CRI-O makes of all its files, and why it does not. One that is no longer installed has no objection."""
-    answer = run(proc.Command(("crio", "config"), timeout=SECONDS))
-    if answer.code == proc.NOT_FOUND:
-        return {}, ""
-    if not answer.ok:
-        lines = [line for line in answer.err.splitlines() if line.strip()] or [f"exit code {answer.code}"]
-        return {}, quote(lines[-1], 300)
-    try:
-        return tomllib.loads(answer.out), ""
-    except tomllib.TOMLDecodeError as error:
-        return {}, f"crio config prints no TOML: {error}"
 
 
 def _own_default(file: change.ConfigFile) -> str | None:
@@ -101,7 +93,7 @@ def _options(part: dict[str, Any], own: set[str]) -> dict[str, Any]:
 
 
 def _answer(run: proc.Runner, wish: Wish, default: str | None) -> str:
-    effective, problem = _settings(run)
+    effective, problem = answered.toml(run, "crio", "config")
     if problem:
         return problem
     if toml_text.get(effective, (*RUNTIME, "runtimes", wish.name, "runtime_path")) != wish.program:
