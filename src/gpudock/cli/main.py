@@ -12,8 +12,8 @@ from gpudock.errors import GpudockError
 # verb -> (module of this package, name in it, line for --help). Modules are imported when called.
 VERBS = {
     "run": ("run", "run", "Run a container with GPUs: docker's run, any image."),
-    "build": ("build", "build", "Build an image with GPUs in RUN steps; no driver stays in it."),
     "create": ("run", "create", "Create a container with GPUs, without starting it."),
+    "build": ("build", "build", "Build an image with GPUs in RUN steps; no driver stays in it."),
     "compose": ("compose", "compose", "Run docker compose or podman-compose; services get their GPUs."),
     "host": ("host", "host", "Show what gpudock sees of this machine; write snapshots."),
     "refresh": ("refresh", "refresh", "Make driver tree and CDI specification fit the machine."),
