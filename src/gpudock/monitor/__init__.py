@@ -1,0 +1,1 @@
+"""Who uses which GPU: one collector, one frozen Sample at a time, and every surface shows that Sample."""
