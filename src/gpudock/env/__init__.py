@@ -1,0 +1,1 @@
+"""Environments: a recipe in a folder, locked, built into an image, and run."""
