@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gpudock.cli import docker_settings
+
 if TYPE_CHECKING:
     from gpudock.engine.configure.change import FileChange
     from gpudock.engine.configure.plan import Asked, Here
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 _ONLY = {  # option -> engines that have it
     "cdi": ("docker", "containerd"),
     "hook_name": ("docker",),
+    **dict.fromkeys(docker_settings.NAMES, ("docker",)),
     "config_file": ("docker", "containerd"),
 }
 _WITH_UNDO = ("undo", "dry_run", "restart", "config_file")
@@ -35,6 +38,7 @@ ALL_BY_DEFAULT = (
 @click.option(
     "--swarm-resource", multiple=True, metavar="VARIABLE", help="Swarm names GPUs in it: DOCKER_RESOURCE_GPU."
 )
+@docker_settings.options
 @click.option("--config-file", metavar="FILE", help="The engine's configuration file. [default: the one it reads]")
 @click.option("--restart", is_flag=True, help="Reload or restart the engine, and see that it took the settings.")
 @click.option("--undo", is_flag=True, help="Take it all back, but what --strict and the like have set.")
@@ -48,6 +52,9 @@ def configure(engine: str, **options: Any) -> None:  # noqa: ANN401  by name, be
 
     A running docker takes a new runtime by a reload, which stops no container; --restart does that, restarts docker
     only when it must, believes what docker then says, and puts the old file back when it does not come up.
+
+    With docker also settings that people otherwise edit daemon.json for, from --registry-mirror to --node-resource;
+    --undo takes back those that gpudock has set and nobody has changed since.
 
     \b
     sudo gpudock configure docker --restart
@@ -112,6 +119,7 @@ def _here() -> Any:  # noqa: ANN401  imported lazily
 def _asked(engine: str, options: dict[str, Any], where: "Paths") -> "Asked":
     from gpudock.engine.configure import wish
     from gpudock.engine.configure.plan import Asked
+    from gpudock.refresh import settings
 
     wanted = wish.Wish(
         f"{where.libexec}/current/{wish.ENTRY}",
@@ -119,6 +127,8 @@ def _asked(engine: str, options: dict[str, Any], where: "Paths") -> "Asked":
         options["default"],
         options["cdi"],
         hook=options["hook_name"] is not False,
+        settings=docker_settings.wanted(options),
+        listens=bool(options["swarm_resource"]) or bool(settings.read().swarm_resource),
     )
     config = os.path.abspath(options["config_file"]) if options["config_file"] else None
     return Asked(engine, wanted, config, options["restart"], options["undo"])

@@ -1,10 +1,10 @@
 """`gpudock configure docker`: the runtime, the default, CDI, and the name that --gpus wants."""
 
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gpudock import proc
-from gpudock.engine.configure import daemon_json, docker_file, hook_name, live, work
+from gpudock.engine.configure import daemon_json, data_root, docker_file, hook_name, live, service, settings_plan, work
 from gpudock.engine.configure.change import Change, FileChange
 from gpudock.engine.configure.daemon_json import CDI, Document
 from gpudock.engine.configure.dockerd import PATHS, Daemon
@@ -31,29 +31,35 @@ class Configure(NamedTuple):
     reasons: tuple[str, ...]  # why docker has to be restarted, not only reloaded
     run: proc.Runner
     restart: bool
+    goal: dict[str, Any]  # of the settings
+    move: data_root.Move | None = None
 
     @property
     def _goal(self) -> live.Goal:
-        return live.goal(self.after, (self.wish.name,), cdi=self.daemon.major >= FIRST_CDI)
+        goal = live.goal(self.after, (self.wish.name,), cdi=self.daemon.major >= FIRST_CDI)
+        return goal._replace(settings=self.goal)
 
     @property
     def _stale(self) -> bool:
         """The running docker does not know what the file says, or will say."""
-        return bool(self._goal._replace(cdi=False).missing(self.daemon.info, cdi=True))
+        return bool(self._goal.reloaded.missing(self.daemon.info, cdi=True))
 
     def describe(self) -> list[str]:
-        return [*work.described(self.changes), *self._todo("would be ")]
+        moved = [text for each in (self.move,) if each and (text := each.describe())]
+        return [*work.described(self.changes), *moved, *self._todo("would be ")]
 
     def apply(self) -> list[str]:
         docker_file.no_duplicates(self.daemon, self.known.now, self.after)
+        if self.move:
+            settings_plan.check_stopped(self.daemon, self.move, restart=self.restart)
         validated = docker_file.validate(self.daemon, self.after, self.run)
         work.make(self.changes)
         done = work.described(self.changes)
-        if not self.restart:
-            return [*done, *self._todo("")]
         running = live.Live(self.daemon, self.run)
         try:
-            return [*done, *self._bring(running, validated=validated)]
+            if not self.restart:
+                return [*done, *self._moved(), *self._todo("")]
+            return [*done, *self._bring(running, validated=validated), *self._afterwards()]
         except GpudockError as error:
             work.take_back(self.changes)
             raise work.failed(error, running.rescue(self.known.file, self.known.now)) from error
@@ -63,18 +69,32 @@ class Configure(NamedTuple):
         if not self.daemon.running:
             if not restart:
                 return ["docker does not run: the settings hold when it is started"]
+            self._moved()
             running.restart(self._goal)
             return ["docker was started and confirms the settings"]
         if self._stale:
-            running.lead(self.known.file, self.after, self._goal._replace(cdi=False))
+            running.lead(self.known.file, self.after, self._goal.reloaded)
         if not self.reasons:
             return ["docker confirms the settings" + (" after a reload: no container was stopped" * self._stale)]
         if not restart:
             return ["docker confirms the runtime", *self._by_hand()]
         if not (validated or self._stale):
             running.accepts(self.known.file, self.after)
+        if self.move and self.move.copy:
+            service.stop(self.daemon.manager, self.run)
+            self._moved()
         running.restart(self._goal)
         return ["docker was restarted and confirms the settings"]
+
+    def _moved(self) -> list[str]:
+        """Docker stands still."""
+        if not (self.move and self.move.copy):
+            return []
+        self.move.apply(self.run)
+        return [f"copied {self.move.old} to {self.move.new}", *self._afterwards()]
+
+    def _afterwards(self) -> list[str]:
+        return [self.move.after] if self.move and self.move.after else []
 
     def _todo(self, would: str) -> list[str]:
         """What happens, or has to happen, to the running docker."""
@@ -125,17 +145,21 @@ def plan(daemon: Daemon, wish: Wish, machine: Root, run: proc.Runner, *, restart
     cdi = wish.cdi
     if cdi is None:
         cdi = daemon.major >= FIRST_CDI and not daemon.answer.cdi and CDI not in known.now.features
-    after = daemon_json.configured(known.now, wish._replace(cdi=cdi), before)
+    settings = settings_plan.plan(daemon, known.now, wish, machine)
+    after = daemon_json.configured(settings.after, wish._replace(cdi=cdi), before)
     docker_file.no_duplicates(daemon, known.now, after)
     changes: list[Change] = []
     if after.text != known.now.text:
         changes.append(FileChange(known.file, after.text.encode(), keep=fresh))
     hook, notes = _hook(daemon, wish, machine)
-    changes += [hook.change] if hook and hook.change else []
-    reasons = tuple(_reasons(daemon, after, hook))
+    changes += [each for each in (settings.record, hook.change if hook else None) if each]
+    reasons = (*_reasons(daemon, after, hook), *(settings.reasons if daemon.running else ()))
+    notes += settings.notes
     if "/snap/" in daemon.config:
         notes.append(IN_SNAP)
-    return Configure(daemon, wish, known, after, tuple(changes), tuple(notes), reasons, run, restart)
+    return Configure(
+        daemon, wish, known, after, tuple(changes), tuple(notes), reasons, run, restart, settings.goal, settings.move
+    )
 
 
 def _hook(daemon: Daemon, wish: Wish, machine: Root) -> tuple[hook_name.Place | None, list[str]]:

@@ -3,9 +3,20 @@
 from typing import NamedTuple
 
 from gpudock import proc
-from gpudock.engine.configure import containers, daemon_json, docker_file, flags, hook_name, live, work
+from gpudock.engine.configure import (
+    change,
+    containers,
+    daemon_json,
+    docker_file,
+    flags,
+    hook_name,
+    live,
+    set_record,
+    work,
+)
 from gpudock.engine.configure.change import Change, FileChange
 from gpudock.engine.configure.daemon_json import Document
+from gpudock.engine.configure.docker_settings import DATA_ROOT
 from gpudock.engine.configure.dockerd import PATHS, Daemon
 from gpudock.errors import GpudockError
 from gpudock.host.root import Root
@@ -22,6 +33,7 @@ class Undo(NamedTuple):
     run: proc.Runner
     restart: bool
     notes: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()  # those that were set by gpudock and are taken back
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -43,21 +55,25 @@ class Undo(NamedTuple):
         return FileChange(self.known.file, text.encode(), forget=True)
 
     def describe(self) -> list[str]:
-        if not self._names and not self.links:
+        if self._nothing:
             return [NOTHING]
         reload = "docker reloads in steps: another default first, then without the runtime; no container is stopped"
         return [*self._described(), *([reload] if self._steps else [])]
 
     def _described(self) -> list[str]:
-        return work.described([*([self._last] if self._names else []), *self.links])
+        return work.described([*([self._last] if self._names or self.settings else []), *self.links])
+
+    @property
+    def _nothing(self) -> bool:
+        return not (self._names or self.settings or self.links)
 
     def apply(self) -> list[str]:
-        if not self._names and not self.links:
+        if self._nothing:
             return [NOTHING]
         self._refuse_used()
         docker_file.validate(self.daemon, self.stages.final, self.run)
         running = live.Live(self.daemon, self.run)
-        if self._names:
+        if self._names or self.settings:
             self._lead(running)
         work.make(self.links)
         return [*self._described(), *self._then(running)]
@@ -89,17 +105,26 @@ class Undo(NamedTuple):
         if not self.daemon.running:
             return ["docker does not run"]
         confirmed = ["docker confirms that the runtime is gone; no container was stopped"] if self._steps else []
-        rest = self.stages.final.features != self.known.now.features or self.links
+        rest = self.stages.final.features != self.known.now.features or self.links or self.settings
         if not rest:
             return confirmed
         if self.restart and self.daemon.manager.restart:
             running.restart(live.Goal({}, None))
             return [*confirmed, "docker was restarted"]
-        return [*confirmed, "docker forgets the rest, CDI and --gpus, when it is restarted the next time"]
+        what = ", ".join(self.settings) or "CDI and --gpus"
+        return [*confirmed, f"docker forgets the rest, {what}, when it is restarted the next time"]
 
 
 def plan(daemon: Daemon, machine: Root, run: proc.Runner, *, restart: bool) -> Undo:
     known = docker_file.read(machine, daemon)
-    stages = daemon_json.undone(known.now, known.before, daemon.info.default_runtime)
-    links = hook_name.removal(machine, daemon.process.path if daemon.process else PATHS)
-    return Undo(daemon, known, stages, links, run, restart)
+    record = change.read(machine, daemon.config + set_record.NAME)
+    ours = set_record.read(record.data, record.path)
+    without, left = set_record.restored(known.now, ours)
+    stages = daemon_json.undone(without, known.before, daemon.info.default_runtime)
+    links: list[Change] = [*hook_name.removal(machine, daemon.process.path if daemon.process else PATHS)]
+    links += [FileChange(record, None)] if record.data is not None else []
+    notes = [f"{key} was changed since gpudock set it, and is left as it is" for key in left]
+    if DATA_ROOT in ours and DATA_ROOT not in left:
+        notes.append(f"docker goes back to its data as they were when they were copied to {ours[DATA_ROOT]['set']}")
+    settings = tuple(key for key in ours if key not in left and key in known.now.value)
+    return Undo(daemon, known, stages, tuple(links), run, restart, tuple(notes), settings)

@@ -30,6 +30,10 @@ class Info(msgspec.Struct, rename="pascal"):
     live_restore_enabled: bool = False
     containers_running: int = 0
     docker_root_dir: str = ""
+    registry_config: dict[str, Any] | None = None
+    security_options: list[str] | None = None
+    generic_resources: list[dict[str, Any]] | None = None
+    swarm: dict[str, Any] | None = None
 
     def path(self, name: str) -> str | None:
         """The program of a runtime; None when there is no such runtime."""

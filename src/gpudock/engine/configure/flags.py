@@ -7,7 +7,21 @@ from typing import NamedTuple
 
 from gpudock.plan.quote import quote
 
-KEYS = {"default-runtime": "default-runtime", "add-runtime": "runtimes", "feature": "features"}  # flag -> key
+KEYS = {  # flag -> key
+    "default-runtime": "default-runtime",
+    "add-runtime": "runtimes",
+    "feature": "features",
+    "registry-mirror": "registry-mirrors",
+    "userns-remap": "userns-remap",
+    "data-root": "data-root",
+    "graph": "data-root",
+    "g": "data-root",
+    "log-opt": "log-opts",
+    "live-restore": "live-restore",
+    "default-ulimit": "default-ulimits",
+    "default-shm-size": "default-shm-size",
+    "node-generic-resource": "node-generic-resources",
+}
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)=(.*)")
 _SWITCH = re.compile(r"-[A-Za-z]|--[A-Za-z]")

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gpudock import proc
-from gpudock.engine.configure import daemon_json, dockerd, service
+from gpudock.engine.configure import daemon_json, docker_confirm, dockerd, service
 from gpudock.engine.configure.change import ConfigFile, FileChange
 from gpudock.engine.configure.daemon_json import CDI, Document
 from gpudock.engine.configure.dockerd import Daemon, Info
@@ -21,6 +21,12 @@ class Goal(NamedTuple):
     programs: dict[str, str | None]
     default: str | None  # None: whichever
     cdi: bool = False
+    settings: dict[str, Any] | None = None  # of daemon.json, as far as docker tells them
+
+    @property
+    def reloaded(self) -> "Goal":
+        """What a reload is enough for."""
+        return self._replace(cdi=False, settings=docker_confirm.reloaded(self.settings or {}))
 
     def missing(self, daemon_says: Info, *, cdi: bool) -> str:
         """What is not so yet, "" when all is."""
@@ -29,7 +35,9 @@ class Goal(NamedTuple):
                 return f"docker info names no runtime {name}" if program else f"docker info still names {name}"
         if self.default is not None and daemon_says.default_runtime != self.default:
             return f"docker info names {daemon_says.default_runtime or 'nothing'} as the default runtime"
-        return "docker info names no CDISpecDirs" if self.cdi and not cdi else ""
+        if self.cdi and not cdi:
+            return "docker info names no CDISpecDirs"
+        return docker_confirm.unmet(self.settings or {}, daemon_says)
 
 
 def goal(document: Document, names: tuple[str, ...], *, cdi: bool = False) -> Goal:

@@ -32,6 +32,14 @@ class Manager(NamedTuple):
         return self._systemctl("restart")
 
     @property
+    def stop(self) -> tuple[str, ...]:
+        """The command, which also ends the socket that would start it again; () when there is none."""
+        if self.script:
+            return ("service", self.script, "stop")
+        words = self._systemctl("stop")
+        return (*words, self.unit.replace(".service", ".socket")) if self.unit == "docker.service" else words
+
+    @property
     def reload(self) -> tuple[str, ...]:
         """The command; () when the process gets a HUP instead."""
         return self._systemctl("reload")
@@ -78,6 +86,11 @@ def docker_flags(machine: Root, found: Manager) -> tuple[flags.Flag, ...]:
 def restart(found: Manager, run: proc.Runner) -> None:
     """Raises EngineError with what the service manager said."""
     _do(found.restart, run)
+
+
+def stop(found: Manager, run: proc.Runner) -> None:
+    """Raises EngineError with what the service manager said."""
+    _do(found.stop, run)
 
 
 def reload(found: Manager, pid: int, run: proc.Runner) -> None:

@@ -7,7 +7,7 @@ from gpudock.engine import endpoint
 from gpudock.engine.configure import dockerd
 from gpudock.engine.docker import Docker
 from gpudock.host.root import Root
-from gpudock.proc import Command, Result
+from gpudock.proc import Command, Result, run
 from unit.recorded import fill
 
 UNIT = {"/run/systemd/system/x": "", "/usr/lib/systemd/system/docker.service": "ExecStart=/usr/bin/dockerd\n"}
@@ -23,9 +23,11 @@ class FakeDocker:
         self.machine: Root = fill(folder, {"/usr/local/bin/x": "", "/etc/docker/key.json": "", **self.files})
         self.file = folder / CONFIG[1:]
         self.version, self.judges, self.dies = version, judges, ""
+        self.swarm = "inactive"
         self.stubborn = False  # it takes no reload
         self.runtimes: dict[str, dict[str, object]] = {"runc": {"path": "runc"}}
         self.default, self.cdi, self.up = "runc", False, True
+        self.settings: dict[str, object] = {}  # that are in force
         self.containers = ""  # lines of `docker inspect`
         self.done: list[str] = []
         self.load()
@@ -36,9 +38,12 @@ class FakeDocker:
         self.done.append(f"{'start' if start else 'reload'} {text}")
         value = json.loads(text)
         if start:
+            self.settings = {}
             self.up = not (self.dies and self.dies in text)
             self.runtimes, self.default = {"runc": {"path": "runc"}}, "runc"
             self.cdi = value.get("features", {}).get("cdi") is True and int(self.version[:2]) >= 25
+        taken = ("registry-mirrors", "live-restore")
+        self.settings |= {key: each for key, each in value.items() if start or key in taken}
         if "runtimes" in value:
             self.runtimes = {"runc": {"path": "runc"}, **value["runtimes"]}
         self.default = value.get("default-runtime", self.default)
@@ -46,6 +51,17 @@ class FakeDocker:
         self.up = self.up and (self.default in self.runtimes or shim)  # 20.10 crashes
 
     def __call__(self, command: Command) -> Result:
+        if command.argv[:2] == ("systemctl", "stop"):
+            self.done.append("stop")
+            self.up = False
+            return Result(0, "", "")
+        if command.argv[0] == "cp":
+            assert not self.up, "docker runs while its data are copied"
+            self.done.append("copy")
+            return run(command)
+        return self.answer(command)
+
+    def answer(self, command: Command) -> Result:
         match command.argv:
             case ("docker", "info", *_):
                 return self.info()
@@ -81,6 +97,11 @@ class FakeDocker:
             "DefaultRuntime": self.default,
             "CDISpecDirs": ["/etc/cdi"] if self.cdi else [],
             "ContainersRunning": 3,
+            "RegistryConfig": {"Mirrors": [f"{each}/" for each in self.settings.get("registry-mirrors", ())]},  # type: ignore[attr-defined]
+            "LiveRestoreEnabled": self.settings.get("live-restore", False),
+            "DockerRootDir": self.settings.get("data-root", "/var/lib/docker"),
+            "SecurityOptions": ["name=userns"] if "userns-remap" in self.settings else [],
+            "Swarm": {"LocalNodeState": self.swarm},
             "KernelVersion": "6.1",
         }
         return Result(0, json.dumps(told), "")

@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gpudock.engine.configure import docker_configure
+from gpudock.engine.configure import docker_configure, userns
+from gpudock.engine.configure.wish import Settings, Wish
 from gpudock.errors import EngineError, GpudockError, InputError, RefusedError
+from gpudock.proc import Command, Result
 from unit.engine.configure.dockers import FakeDocker
 from unit.engine.configure.shapes import PROGRAM, WISH
 
@@ -157,3 +160,73 @@ def test_an_old_docker_is_not_restarted_on_a_file_that_it_cannot_read(
     with pytest.raises(GpudockError, match="so it was not restarted"):
         configure(docker, WISH)
     assert docker.done == []
+
+
+def with_settings(**values: Any) -> Wish:
+    return BARE._replace(settings=Settings()._replace(**values))
+
+
+def test_mirrors_need_a_reload_only_and_are_confirmed(tmp_path: Path) -> None:
+    docker = FakeDocker(tmp_path, "{}")
+    lines = configure(docker, with_settings(mirrors=("https://mirror.example",), live_restore=True))
+    assert [each.split()[0] for each in docker.done] == ["reload"]
+    assert lines[-1] == "docker confirms the settings after a reload: no container was stopped"
+
+
+def test_settings_that_docker_reads_when_it_starts_need_a_restart(tmp_path: Path) -> None:
+    docker = FakeDocker(tmp_path, "{}", "26.1.5", judges=True)
+    wish = with_settings(log_size="64m", userns="default")
+    plan = docker_configure.plan(docker.found(), wish, docker.machine, docker, restart=False)
+    assert sorted(plan.notes) == ["log-opts: new containers only; others keep theirs", userns.BREAKS]
+    assert "it reads userns-remap, log-opts when it starts" in plan.describe()[-1]
+    assert configure(docker, wish)[-1] == "docker was restarted and confirms the settings"
+    assert docker.settings["log-opts"] == {"max-size": "64m"}
+
+
+def test_data_are_copied_while_docker_stands_still(tmp_path: Path) -> None:
+    docker = FakeDocker(tmp_path, "{}")
+    old, new = tmp_path / "var/lib/docker", tmp_path / "srv/docker"
+    (old / "image").mkdir(parents=True)
+    wish = with_settings(data_root="/srv/docker")
+    with pytest.raises(RefusedError, match="has to be stopped"):
+        configure(docker, wish, restart=False)
+    assert docker.file.read_text() == "{}"
+    lines = configure(docker, wish)
+    assert docker.done[-3:-1] == ["stop", "copy"]
+    assert docker.settings["data-root"] == "/srv/docker"
+    assert (new / "image").is_dir()
+    assert lines[-1] == f"when all is well, free the old folder's space: sudo rm -rf {old}"
+    docker.done.clear()
+    assert configure(docker, wish)[-1] == "docker confirms the settings"
+    assert docker.done == []
+
+
+def test_data_that_cannot_be_copied_leave_docker_as_it_was(tmp_path: Path) -> None:
+    docker = FakeDocker(tmp_path, "{}")
+    (tmp_path / "var/lib/docker/image").mkdir(parents=True)
+
+    def no_space(command: Command) -> Result:
+        return Result(1, "", "cp: No space left on device") if command.argv[0] == "cp" else docker(command)
+
+    plan = docker_configure.plan(
+        docker.found(), with_settings(data_root="/srv/docker"), docker.machine, no_space, restart=True
+    )
+    with pytest.raises(GpudockError, match="could not be copied") as told:
+        plan.apply()
+    assert "the old file is back, and docker runs with it" in told.value.why
+    assert docker.up
+    assert docker.file.read_text() == "{}"
+    assert not (tmp_path / "srv/docker").exists()
+
+
+def test_live_restore_is_not_for_a_swarm(tmp_path: Path) -> None:
+    docker = FakeDocker(tmp_path, "{}")
+    docker.swarm = "active"
+    with pytest.raises(RefusedError, match="not for a docker in a swarm"):
+        configure(docker, with_settings(live_restore=True))
+
+
+def test_flags_that_set_the_same_are_found(tmp_path: Path) -> None:
+    docker = FakeDocker(tmp_path, "{}")
+    with pytest.raises(RefusedError, match="--registry-mirror https"):
+        configure(docker, with_settings(mirrors=("https://b.example",)), flags="--registry-mirror=https://a.example")

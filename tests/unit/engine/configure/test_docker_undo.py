@@ -1,11 +1,13 @@
 """Docker forgets the runtime."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from gpudock.engine.configure import docker_configure, docker_undo
+from gpudock.engine.configure.wish import Settings
 from gpudock.errors import RefusedError
 from gpudock.proc import Command, Result
 from unit.engine.configure.dockers import FakeDocker
@@ -131,3 +133,27 @@ def test_what_was_never_configured_is_said(tmp_path: Path) -> None:
     docker = FakeDocker(tmp_path, "{}")
     assert undo(docker) == [docker_undo.NOTHING]
     assert docker.done == []
+
+
+def test_settings_are_taken_back_and_others_changes_kept(tmp_path: Path) -> None:
+    docker = FakeDocker(tmp_path, '{"log-opts": {"max-size": "1m"}}')
+    wish = WISH._replace(hook=False, settings=Settings(mirrors=("https://a.example",), log_size="9m", shm_size="1g"))
+    docker_configure.plan(docker.found(), wish, docker.machine, docker, restart=True).apply()
+    docker.file.write_text(docker.file.read_text().replace('"1g"', '"2g"'))
+    undo = docker_undo.plan(docker.found(), docker.machine, docker, restart=False)
+    assert undo.notes == ("default-shm-size was changed since gpudock set it, and is left as it is",)
+    lines = undo.apply()
+    assert json.loads(docker.file.read_text()) == {"log-opts": {"max-size": "1m"}, "default-shm-size": "2g"}
+    assert lines[-1] == "docker forgets the rest, registry-mirrors, log-opts, when it is restarted the next time"
+    assert sorted(os.listdir(docker.file.parent)) == ["daemon.json", "key.json"]
+
+
+def test_settings_go_when_the_runtime_was_taken_out_by_hand(tmp_path: Path) -> None:
+    docker = FakeDocker(tmp_path, "{}")
+    wish = WISH._replace(hook=False, settings=Settings(live_restore=True))
+    docker_configure.plan(docker.found(), wish, docker.machine, docker, restart=True).apply()
+    docker.file.write_text('{"live-restore": true}')
+    docker.load()
+    docker_undo.plan(docker.found(), docker.machine, docker, restart=True).apply()
+    assert json.loads(docker.file.read_text()) == {}
+    assert docker.settings == {}
