@@ -14,7 +14,7 @@ clear_root() {
     rm -rf --one-file-system "$root"
 }
 trap clear_root EXIT
-mmdebstrap --quiet --variant=minbase --include=python3,git,make,ca-certificates "$suite" "$root/root" "${MIRROR:-http://deb.debian.org/debian}"
+mmdebstrap --quiet --variant=minbase --include=python3,git,make,ca-certificates "$suite" "$root/root" ${MIRROR:+"$MIRROR"}
 # What this machine's network asks of its users: name servers, and authorities of a proxy that looks into TLS.
 cp -L /etc/resolv.conf "$root/root/etc/resolv.conf"
 cp -L /etc/ssl/certs/ca-certificates.crt "$root/root/etc/ssl/certs/ca-certificates.crt"
@@ -28,7 +28,7 @@ unshare --mount --pid --fork --kill-child bash -c '
     mount -t proc proc proc
     mount --rbind /sys sys
     mount --rbind /dev dev
-    mount -t tmpfs tmpfs run
+    mount -t tmpfs -o mode=755 tmpfs run
     mount -t tmpfs -o size=12g tmpfs tmp
     exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LANG=C.UTF-8 CI=true \
         PIP_CERT=/etc/ssl/certs/ca-certificates.crt ${PIP_INDEX_URL:+PIP_INDEX_URL="$PIP_INDEX_URL"} \
