@@ -2,10 +2,12 @@
 nothing outside: everything that is needed is packed elsewhere and carried there.
 
     tools/gpu_machine.py pack FOLDER                 where the registries are reached (Debian, x86-64, as root)
+    tools/gpu_machine.py pack FOLDER --only graphics the same for a second folder, with EGL, Vulkan and GLX programs
     python3 tools/gpu_machine.py run FOLDER [-o DIR] on the GPU machine, as root, in a checkout; FOLDER as packed
 
 The run starts a Docker of its own, refreshes, and compares inside and outside of a container: `nvidia-smi -L`, the
 nodes, and (where this python3 has torch) the rate of a bf16 matrix product, in turns. It measures `cdi generate` too.
+With `--graphics FOLDER` it looks at what graphics programs see.
 """
 
 import argparse
@@ -22,6 +24,8 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+
+import gpu_graphics
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -76,17 +80,21 @@ class Machine:
     def __init__(self, env: Mapping[str, str], flags: tuple[str, ...]) -> None:
         self.env, self.flags = dict(env), flags
 
-    def gpudock(self, *args: str) -> str:
+    def gpudock(self, *args: str, check: bool = True) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "gpudock", *args], env=self.env, capture_output=True, text=True, check=False
         )
-        if done.returncode:
+        if done.returncode and check:
             raise SystemExit(f"gpudock {' '.join(args)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done.stdout
 
     def inside(self, *command: str, mounts: tuple[str, ...] = ()) -> str:
         flags = [word for mount in mounts for word in ("-v", mount)]
         return self.gpudock("run", "--rm", "--network", "none", "--gpus", "all", *flags, "tiny", *command)
+
+    def tried(self, gpus: str, image: str, *command: str) -> str:
+        """What a program in a container printed, also when it failed."""
+        return self.gpudock("run", "--rm", "--network", "none", "--gpus", gpus, image, *command, check=False)
 
 
 def compared(machine: Machine) -> dict[str, object]:
@@ -150,7 +158,7 @@ def timed(machine: Machine) -> dict[str, float]:
     return {name: round(statistics.median(values), 1) for name, values in taken.items()}
 
 
-def measured(folder: Path, flags: tuple[str, ...], *, only_timed: bool) -> dict[str, object]:
+def measured(folder: Path, flags: tuple[str, ...], graphics: Path | None, *, only_timed: bool) -> dict[str, object]:
     from real.harness import engines, leftovers
 
     with tarfile.open(folder / "engine.tar.xz") as packed:
@@ -170,7 +178,11 @@ def measured(folder: Path, flags: tuple[str, ...], *, only_timed: bool) -> dict[
             if only_timed:
                 machine.gpudock("refresh", *flags)
                 return {"medians, ms": timed(machine)}
-            return results(machine)
+            found = results(machine)
+            if graphics is not None:
+                engine.run("import", str(graphics / gpu_graphics.IMAGE), "graphics")
+                found["graphics"] = gpu_graphics.looked_at(machine.tried)
+            return found
     finally:
         for spec in Path("/var/run/cdi").glob("gpudock*.json"):
             spec.unlink()
@@ -196,14 +208,19 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--python", default="3.12", help="version of the GPU machine's python3 (pack)")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "docs/evidence", help="folder for the result (run)")
+    parser.add_argument("--only", choices=["graphics"], help="a folder with the graphics programs alone (pack)")
+    parser.add_argument("--graphics", type=Path, help="folder with the graphics programs, as packed (run)")
     parser.add_argument("--only-timed", action="store_true", help="only the timed commands")
     parser.add_argument("--simulated", help="simulated GPUs of this folder, to try the run itself")
     options = parser.parse_args()
     if options.action == "pack":
-        pack(options.folder, options.python)
+        if options.only == "graphics":
+            gpu_graphics.pack(options.folder)
+        else:
+            pack(options.folder, options.python)
         return 0
     flags = ("--simulated", options.simulated) if options.simulated else ()
-    found = measured(options.folder, flags, only_timed=options.only_timed)
+    found = measured(options.folder, flags, options.graphics, only_timed=options.only_timed)
     options.output.mkdir(parents=True, exist_ok=True)
     text = json.dumps(found, indent=2) + "\n"
     (options.output / "gpu-machine.json").write_text(text)

@@ -189,7 +189,7 @@ def test_crashes_and_garbage_are_facts(libraries: dict[str, str], turn: str) -> 
 def test_a_hanging_driver_is_stopped_by_term(libraries: dict[str, str], turn: str, fault: str) -> None:
     began = time.monotonic()
     assert ask(libraries[fault], turn) == "NVML gave no answer within 1 s"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
     assert children(libraries) == []
     assert isinstance(nvml.ask(proc.run, libraries["healthy"], turn_folder=turn)[0], Nvml)
 
@@ -198,14 +198,14 @@ def test_a_hanging_driver_is_stopped_by_term(libraries: dict[str, str], turn: st
 def test_a_stuck_child_is_abandoned_and_stays_the_only_one(libraries: dict[str, str], turn: str) -> None:
     began = time.monotonic()
     assert ask(libraries["stuck"], turn) == "NVML gave no answer within 1 s and is stuck"
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 30
     (stuck,) = children(libraries)
     began = time.monotonic()
     for _ in range(5):
         assert ask(libraries["healthy"], turn).startswith(
             f"NVML is stuck: process {stuck} waits for the driver since 20"
         )
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 4, "nobody waits for the stuck one again"
     assert children(libraries) == [stuck]
     os.kill(stuck, signal.SIGKILL)
     while children(libraries):

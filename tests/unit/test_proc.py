@@ -66,7 +66,7 @@ class TestTime:
         started = time.monotonic()
         result = shell(f"sleep 60 & echo $! > {tmp_path}/child; wait", timeout=0.2)
         assert (result.code, result.err) == (proc.TIMED_OUT, "/bin/sh: stopped after 0.2 s")
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
         deadline = time.monotonic() + 5
         child = int((tmp_path / "child").read_text())
         while alive(child) and time.monotonic() < deadline:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gpudock.engine.flags import Arguments
     from gpudock.engine.local import Here, Refresh
     from gpudock.engine.prepare import Tools
+    from gpudock.plan.request import Request
 
 WHICH_ENGINE = (
     Option(
@@ -29,10 +30,11 @@ OPTIONS = (
     Option(("--gpus",), "gpus", "all, a number, device=0,GPU-8f3c,0:1, none; docker's full form.", metavar="REQUEST"),
     *WHICH_ENGINE,
     Option(("--dry-run",), "dry_run", "Print the engine's command instead of running it.", default=False),
+    Option(("--snapshot",), "snapshot", "With --dry-run: what another machine would run.", metavar="FILE"),
     Option(("--help",), "help", "Show this message and exit.", default=False),
 )
 
-_NOT_HERE = ("snapshot", "simulated", "driver-root", "dev-root")  # gpudock's options, but of other verbs
+_NOT_HERE = ("simulated", "driver-root", "dev-root")  # gpudock's options, but of other verbs
 
 
 def _run(arguments: "Arguments") -> int:
@@ -83,9 +85,7 @@ def _refuse_others(arguments: "Arguments", verb: str) -> None:
             raise UsageError(
                 f"gpudock {verb} does not know --{name}.",
                 why="a container gets the GPUs of the CDI specification that is in place",
-                mend=f"leave it out; to set up what containers get: sudo gpudock refresh --{name} FOLDER"
-                if name != "snapshot"
-                else "leave it out; to look at a snapshot: gpudock host --snapshot FILE",
+                mend=f"leave it out; to set up what containers get: sudo gpudock refresh --{name} FOLDER",
             )
 
 
@@ -96,6 +96,8 @@ def _engine(verb: str, arguments: "Arguments", environment: "Mapping[str, str]")
 
     gpus = arguments.own.get("gpus")
     request = parse_gpus(gpus) if gpus is not None else None
+    if "snapshot" in arguments.own:
+        return _elsewhere(verb, arguments, request, environment)
     clients = detect.clients(arguments.own, detect.this_machine(environment))
     if request is None or request.devices in {NONE, VOID}:
         return become(plain(clients[0], verb, arguments.flags, arguments.rest), dry_run=arguments.dry_run)
@@ -118,6 +120,27 @@ def _engine(verb: str, arguments: "Arguments", environment: "Mapping[str, str]")
     for note in decision.notes:
         say(note)
     return become(decision.argv, dry_run=arguments.dry_run)
+
+
+def _elsewhere(verb: str, arguments: "Arguments", request: "Request | None", environment: "Mapping[str, str]") -> int:
+    """Print what would run on the machine of a snapshot."""
+    from gpudock.cli.options import HostOptions
+    from gpudock.engine import flags, replay
+    from gpudock.engine.base import Wish
+    from gpudock.errors import UsageError
+    from gpudock.plan.request import NONE, Request
+
+    if not arguments.dry_run or not {"context", "host"}.isdisjoint(arguments.own):
+        raise UsageError(
+            "--snapshot shows what another machine would run; nothing can be started there.",
+            mend="add --dry-run, without --context and --host",
+        )
+    files = {path: file_text(path) for path in arguments.values.get("env-file", ())}
+    wish = Wish(verb, arguments, request or Request(NONE), flags.environment(arguments, files, dict(environment)))
+    argv, notes = replay.replay(HostOptions(snapshot=arguments.own["snapshot"]).load(), wish)
+    for note in notes:
+        say(note)
+    return become(argv, dry_run=True)
 
 
 def become(argv: tuple[str, ...], *, dry_run: bool) -> int:

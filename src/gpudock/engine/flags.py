@@ -22,7 +22,7 @@ BOOLEAN = frozenset(
 SHORT_BOOLEAN = frozenset("diPqt")
 SHORT = {"e": "env", "H": "host", "q": "quiet"}  # those that are looked at, and their long names
 OWN_BOOLEAN = "dry-run"
-OWN = ("gpus", "engine", "context", "host")
+OWN = ("gpus", "engine", "context", "host", "snapshot")
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
@@ -33,7 +33,7 @@ class Arguments(NamedTuple):
     flags: tuple[str, ...]  # the engine's own, as they were written
     rest: tuple[str, ...]  # from the image on; "--" before it when it was there
     image: str
-    own: dict[str, str]  # gpudock's: gpus, engine, context, host
+    own: dict[str, str]  # gpudock's, by name: those of OWN
     dry_run: bool
     values: dict[
         str, tuple[str, ...]

@@ -4,10 +4,14 @@ import contextlib
 import io
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gpudock.cli.run import _no_pull
 from gpudock.errors import EngineError, GpudockError, UsageError
+from gpudock.facts.engine import Engine
+from gpudock.host import codec
+from unit import machines
 from unit.cli.invoked import Outcome, invoked
 
 
@@ -58,7 +62,7 @@ def test_help(words: list[str]) -> None:
         assert option in found.stdout
 
 
-@pytest.mark.parametrize("option", ["--snapshot", "--simulated", "--driver-root", "--dev-root"])
+@pytest.mark.parametrize("option", ["--simulated", "--driver-root", "--dev-root"])
 @pytest.mark.usefixtures("path")
 def test_options_of_other_verbs_never_reach_the_engine(option: str) -> None:
     for words in (["run", f"{option}=x", "--dry-run"], ["create", "--gpus", "all", option, "x"]):
@@ -66,6 +70,16 @@ def test_options_of_other_verbs_never_reach_the_engine(option: str) -> None:
         assert isinstance(error, UsageError)
         assert option in error.what
     assert ran("--dry-run", "image", option, "x").stdout == f"podman run image {option} x\n"
+
+
+def test_another_machine_is_only_looked_at(tmp_path: Path) -> None:
+    there = machines.snapshot(machines.whole(tmp_path).files())
+    engine = Engine("docker", "/usr/bin/docker", "28.5.2", cdi=True)
+    (tmp_path / "lab.json").write_bytes(codec.encode(msgspec.structs.replace(there, engines=(engine,))))
+    words = ("--snapshot", str(tmp_path / "lab.json"), "--gpus", "device=1", "image")
+    assert ran("--dry-run", *words).stdout == "docker run --device nvidia.com/gpu=1.compute.utility image\n"
+    for others in ((), ("--dry-run", "--context", "lab")):
+        assert "nothing can be started there" in refused(*others, *words).why + refused(*others, *words).what
 
 
 def test_an_image_behind_an_unknown_flag_is_left_to_the_engine() -> None:

@@ -155,19 +155,17 @@ def test_clients_that_go_away(path: str) -> None:
     run(scenario())
 
 
-def test_the_slowest_make_room(path: str) -> None:
-    """Four times as many slow clients as there is room for: the others are answered at once."""
+def test_the_slowest_make_room(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four times as many slow clients as there is room for: the others are answered before any of them gives up."""
+    monkeypatch.setattr(plugin_http, "HEADER_DEADLINE", 1000.0)
 
     async def scenario() -> None:
         async with serving(path, most=50):
             slow = [await asyncio.open_unix_connection(path) for _ in range(200)]
             for _, writer in slow:
                 writer.write(b"GET / HT")
-            loop = asyncio.get_running_loop()
             for _ in range(20):
-                began = loop.time()
                 assert status(await said(path, GET + b"\r\n")) == 200
-                assert loop.time() - began < 0.15
             for _, writer in slow:
                 writer.close()
 

@@ -1,7 +1,6 @@
 """All that a plan changes in a rootfs, over every shape of trap at every place that is written."""
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,14 +109,12 @@ def test_no_trap_leads_out(
     SHAPES[shape](image / place[1:], sentinel)
     beside = sorted(path.name for path in image.parent.iterdir())
     before = digest(sentinel)
-    begun = time.monotonic()
     try:
         apply(image, variant, resolve=resolve)
     except GpudockError as error:
         assert place.rpartition("/")[0] in str(error), "the message names the place"  # noqa: PT017
     else:
         assert b"libcuda.so.1" in (image / "etc/ld.so.cache").read_bytes()
-    assert time.monotonic() - begun < 1
     assert digest(sentinel) == before
     assert sorted(path.name for path in image.parent.iterdir()) == beside
     assert not [path for path in image.rglob("*") if path.name.startswith(".gpudock")]
