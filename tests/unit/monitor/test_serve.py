@@ -1,0 +1,117 @@
+"""What programs are told over HTTP, without a server."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from gpudock.facts.base import Missing
+from gpudock.monitor.sample import Sample, decode
+from gpudock.monitor.serve import application
+from gpudock.monitor.stream import Stream
+from unit.monitor import demo
+from unit.monitor.asked import ask
+
+
+def served(**changed: Any) -> Any:
+    source = demo.DemoSource()
+    source.latest = lambda: demo.sample(source.tick, **changed)  # type: ignore[method-assign]
+    return application(source, demo.DemoHistory())
+
+
+def test_the_newest_sample() -> None:
+    answer = ask(served(), "/api/v1/sample")
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert decode(answer.body) == demo.sample()
+
+
+def test_each_new_sample_is_an_event() -> None:
+    answer = ask(served(), "/api/v1/events", enough=1000)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    name, number, data, *_ = answer.body.split(b"\n")
+    assert (name, number) == (b"event: sample", b"id: 1")
+    assert decode(data.removeprefix(b"data: ")) == demo.sample()
+
+
+def test_a_slow_listener_gets_the_newest_and_not_a_queue() -> None:
+    class Moving(demo.DemoSource):
+        def wait(self, after: int, timeout: float) -> Sample:  # noqa: ARG002
+            self.step()
+            return self.latest()
+
+    async def listen() -> list[int]:
+        stream = Stream(Moving())
+        numbers = []
+        async with stream.running():
+            async for sample, _ in stream.samples():
+                numbers.append(sample.number)
+                if len(numbers) == 3:
+                    return numbers
+                await asyncio.sleep(0.05)
+        return numbers
+
+    first, second, third = asyncio.run(listen())
+    assert first < second < third
+    assert third - first > 2
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "says"),
+    [
+        ({}, 200, "ready"),
+        ({"age": 9.0}, 503, "9 s old"),
+        ({"gpus": Missing("there is no NVIDIA driver")}, 503, "there is no NVIDIA driver"),
+    ],
+)
+def test_ready_says_why_not(changed: dict[str, Any], status: int, says: str) -> None:
+    answer = ask(served(**changed), "/-/ready")
+    assert answer.status == status
+    assert says in answer.body.decode()
+    assert ask(served(**changed), "/-/healthy").status == 200
+
+
+def test_history_and_usage() -> None:
+    chart = ask(served(), "/api/v1/history?metric=power&subject=gpu&since=-3600&points=60").json
+    assert (chart["metric"], len(chart["times"])) == ("power", 60)
+    usage = ask(served(), "/api/v1/usage?by=env&since=1000&until=2000").json
+    assert (usage["by"], usage["since"], usage["rows"][0]["key"]) == ("env", 1000.0, "torch")
+    bare = application(demo.DemoSource(), None)
+    assert ask(bare, "/api/v1/usage").status == 404
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ("history?metric=nothing", "metric is one of utilization, memory"),
+        ("history?subject=day", "subject is one of gpu, user"),
+        ("usage?by=%1b[31m", "not '\\x1b[31m'"),
+        ("usage?since=x", "since is no number"),
+        ("usage?since=nan", "since is no number"),
+        ("usage?since=-1e300", "at most 400 days"),
+        ("usage?since=5&until=4", "before until"),
+        ("history?points=inf", "points is no number"),
+    ],
+)
+def test_wrong_questions_get_one_clear_answer(target: str, why: str) -> None:
+    from urllib.parse import unquote
+
+    answer = ask(served(), "/api/v1/" + unquote(target))
+    assert answer.status == 400
+    assert why in msgspec.json.decode(answer.body)["error"]
+
+
+def test_pages_are_added_and_hide_nothing() -> None:
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    async def page(_: object) -> PlainTextResponse:
+        return PlainTextResponse("page")
+
+    made = application(demo.DemoSource(), None, [Route("/", page), Route("/api/v1/sample", page)])
+    assert ask(made, "/").body == b"page"
+    assert ask(made, "/api/v1/sample").headers["content-type"] == "application/json"
+    assert ask(made, "/nowhere").status == 404
+    assert ask(made, "/", method="POST").status == 405
