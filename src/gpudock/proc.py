@@ -6,9 +6,11 @@ result (exit code 127), because a machine without docker is a fact and not an ac
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -88,6 +90,78 @@ def _stop(child: "subprocess.Popen[bytes]", command: Command) -> str:
             with contextlib.suppress(OSError):
                 pipe.close()
     return f"{command.argv[0]}: stuck for {command.timeout:g} s and cannot be stopped"
+
+
+class Talk:
+    """A program that answers each line that it is given with one line, for as long as it lives.
+
+    Like `run` with kill=False: who does not answer in time is asked to stop, and left alone if he does not.
+    """
+
+    def __init__(self, argv: tuple[str, ...], env: Mapping[str, str], pass_fds: tuple[int, ...] = ()) -> None:
+        """Raises HostError when the program cannot be started."""
+        try:
+            self._child = subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=dict(env),
+                pass_fds=pass_fds,
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as error:
+            raise HostError(f"{argv[0]} cannot be started.", why=error.strerror or str(error)) from error
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        self._in, self._out = self._child.stdin, self._child.stdout
+        os.set_blocking(self._out.fileno(), False)
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def ended(self) -> int | None:
+        """Its exit code (-N: by signal N), None while it lives; it is also looked for here once it was left alone."""
+        return self._child.poll()
+
+    def ask(self, line: bytes, timeout: float, limit: int = 16 << 20) -> bytes | None:
+        """The answer without its end of line; None: not in time, longer than `limit`, or the program ended."""
+        until = time.monotonic() + timeout
+        try:
+            self._in.write(line + b"\n")
+        except OSError:
+            return None
+        parts: list[bytes] = []
+        waiting = select.poll()  # select() knows no descriptor above 1023, and a server has many
+        waiting.register(self._out, select.POLLIN)
+        while waiting.poll(max(until - time.monotonic(), 0) * 1000):
+            part = self._out.read(1 << 20)
+            if not part:
+                return None
+            parts.append(part)
+            if part.endswith(b"\n"):
+                return b"".join(parts)[:-1]
+            limit -= len(part)
+            if limit < 0 or time.monotonic() > until:
+                return None
+        return None
+
+    def stop(self, patience: float = 1.0) -> bool:
+        """End it, and wait for that for `patience` seconds; False: it is stuck. Its pipes are closed in both cases."""
+        for pipe in (self._in, self._out):
+            with contextlib.suppress(OSError):
+                pipe.close()
+        if self._child.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._child.pid, signal.SIGTERM)
+        try:
+            self._child.wait(patience)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
 
 def show(argv: tuple[str, ...]) -> int:

@@ -70,7 +70,7 @@ class Library:
                 continue
             code = function(*arguments)
             if code:
-                raise CallError(name, code, self._words(code))
+                raise CallError(name, code, self.words(code))
             return
         raise CallError(names.split(maxsplit=1)[0], NO_FUNCTION, "this driver has no such function")
 
@@ -91,7 +91,7 @@ class Library:
         self.call(names, *arguments, ctypes.byref(out))
         return out
 
-    def _words(self, code: int) -> str:
+    def words(self, code: int) -> str:
         try:
             explain = self._library.nvmlErrorString
         except AttributeError:

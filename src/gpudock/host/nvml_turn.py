@@ -48,6 +48,35 @@ def taken(place: str, deadline: float) -> Iterator[int | Missing | None]:
         os.close(fd)
 
 
+class Turns:
+    """The turn of a child that lives on: taken for each question, and kept by the child when it does not answer.
+
+    `fd` is the lock, which the child has to inherit; None where there is no folder for one.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.fd = _open(place)
+
+    def take(self, pid: int, deadline: float) -> Missing | None:
+        """Wait for the turn; Missing when somebody else's child is stuck."""
+        if self.fd is None:
+            return None
+        stuck = _wait(self.fd, deadline)
+        if stuck is None and _written(self.fd):
+            os.write(self.fd, b"%d\n" % pid)
+        return stuck
+
+    def give_back(self) -> None:
+        if self.fd is not None:
+            fcntl.flock(self.fd, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """The lock stays with the child if it is the child's turn, until that ends."""
+        if self.fd is not None:
+            os.close(self.fd)
+            self.fd = None
+
+
 def _open(place: str) -> int | None:
     try:
         os.makedirs(place, mode=0o755, exist_ok=True)
@@ -62,6 +91,7 @@ def _open(place: str) -> int | None:
 def _written(fd: int) -> bool:
     try:
         os.ftruncate(fd, 0)
+        os.lseek(fd, 0, os.SEEK_SET)
         os.write(fd, b"%.3f\n" % time.clock_gettime(time.CLOCK_BOOTTIME))
     except OSError:  # ENOSPC
         return False

@@ -99,6 +99,18 @@ class Nvlink(Part, frozen=True):
     received_total: int | Missing = UNASKED
 
 
+class Profiling(Part, frozen=True):
+    """Shares of the last ten seconds, 0 to 1, from the GPU's own counters (Hopper and later)."""
+
+    graphics: float | Missing = UNASKED  # a kernel or a drawing was there at all
+    sm: float | Missing = UNASKED  # of the multiprocessors
+    occupancy: float | Missing = UNASKED  # of their warps
+    tensor: float | Missing = UNASKED  # the tensor cores worked
+    dram: float | Missing = UNASKED  # of the memory's bandwidth
+    pcie_sent: int | Missing = UNASKED  # bytes a second
+    pcie_received: int | Missing = UNASKED
+
+
 class Xid(Part, frozen=True):
     """A kind of error that the driver reported since the collector started."""
 
@@ -141,6 +153,7 @@ class Gpu(Part, frozen=True):
     remapped: Remapped = Remapped()
     pcie: Link = Link()
     nvlink: Nvlink = Nvlink()
+    profiling: Profiling = Profiling()
     xids: tuple[Xid, ...] | Missing = UNASKED  # latest last
     compute_mode: int | Missing = UNASKED
     persistence: bool | Missing = UNASKED

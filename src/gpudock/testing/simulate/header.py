@@ -87,6 +87,19 @@ def _gpu(gpu: Gpu) -> str:
         gpu.utilization,
         gpu.memory_utilization,
         gpu.multiprocessors,
+        gpu.swing,
+        gpu.encoder,
+        gpu.decoder,
+        gpu.clock,
+        gpu.memory_clock,
+        gpu.slowdown,
+        gpu.shutdown,
+        gpu.pcie,
+        gpu.links,
+        -1 if gpu.fan is None else gpu.fan,
+        f"{gpu.corrected}ull",
+        f"{gpu.uncorrected}ull",
+        gpu.xid,
     ]
     return ", ".join(map(str, values))
 
@@ -124,7 +137,8 @@ def _processes(index: int, gpu: Gpu) -> list[str]:
 
 def _process(index: int, gi: int, ci: int, process: Process) -> str:
     used = _UNKNOWN_MEMORY if process.used_memory is None else process.used_memory
-    return f"{index}, {gi}u, {ci}u, {process.pid}, {used}ull, {int(process.type == 'G')}, {_string(process.name)}"
+    kind = f"{int(process.type == 'G')}, {process.utilization}"
+    return f"{index}, {gi}u, {ci}u, {process.pid}, {used}ull, {kind}, {_string(process.name)}"
 
 
 def _fault(function: str, what: str) -> str:

@@ -34,6 +34,7 @@ class Process(Part, frozen=True):
     name: Program
     used_memory: Bytes | None = 0  # None: NVML cannot tell
     type: Literal["C", "G"] = "C"  # compute or graphics, as nvidia-smi writes them
+    utilization: Percent = 0  # of the multiprocessors
 
 
 class Instance(Part, frozen=True):
@@ -76,6 +77,19 @@ class Gpu(Part, frozen=True):
     power_limit: Count = 700_000  # mW
     utilization: Percent = 0
     memory_utilization: Percent = 0
+    swing: Percent = 0  # by so much the utilization goes up and down again within ten seconds, and power with it
+    encoder: Percent = 0
+    decoder: Percent = 0
+    clock: Count = 1980  # MHz
+    memory_clock: Count = 3201
+    slowdown: Count = 89  # degrees Celsius; 0: not told
+    shutdown: Count = 92
+    pcie: Count = 0  # KB/s in each direction
+    links: Annotated[int, Meta(ge=0, le=18)] = 0  # NVLinks; each carries 1 MiB/s in each direction
+    fan: Percent | None = None  # None: it has none
+    corrected: Count = 0  # errors of memory
+    uncorrected: Count = 0
+    xid: Count = 0  # an error that is reported once to everybody who listens
 
 
 class Majors(Part, frozen=True):

@@ -31,11 +31,11 @@ def test_processes_carry_their_instance() -> None:
     gpu = MACHINE.gpus[0]
     inside = Process(pid=77, name="python3", used_memory=None, type="G")
     instance = msgspec.structs.replace(gpu.instances[0], processes=(inside,))
-    outside = Process(pid=5, name="Xorg", used_memory=9)
+    outside = Process(pid=5, name="Xorg", used_memory=9, utilization=31)
     gpu = msgspec.structs.replace(gpu, instances=(instance,), processes=(outside,))
     text = header.text(msgspec.structs.replace(MACHINE, gpus=(gpu,)), "/x")
-    assert '{0, 4294967295u, 4294967295u, 5, 9ull, 0, "Xorg"}' in text
-    assert '{0, 7u, 0u, 77, 18446744073709551615ull, 1, "python3"}' in text
+    assert '{0, 4294967295u, 4294967295u, 5, 9ull, 0, 31, "Xorg"}' in text
+    assert '{0, 7u, 0u, 77, 18446744073709551615ull, 1, 0, "python3"}' in text
 
 
 def test_faults_and_architectures() -> None:

@@ -6,7 +6,10 @@
 #include <stdint.h>
 
 #if defined(__x86_64__)
-enum { NR_WRITE = 1, NR_SIGACTION = 13, NR_EXIT_GROUP = 231, NR_FACCESSAT = 269, NR_PPOLL = 271, NR_STATX = 332 };
+enum {
+    NR_READ = 0, NR_WRITE = 1, NR_CLOSE = 3, NR_SIGACTION = 13, NR_CLOCK_GETTIME = 228, NR_EXIT_GROUP = 231,
+    NR_OPENAT = 257, NR_FACCESSAT = 269, NR_PPOLL = 271, NR_STATX = 332,
+};
 
 static inline long system_call(long number, long a, long b, long c, long d, long e)
 {
@@ -20,7 +23,10 @@ static inline long system_call(long number, long a, long b, long c, long d, long
     return result;
 }
 #elif defined(__aarch64__)
-enum { NR_FACCESSAT = 48, NR_WRITE = 64, NR_PPOLL = 73, NR_EXIT_GROUP = 94, NR_SIGACTION = 134, NR_STATX = 291 };
+enum {
+    NR_FACCESSAT = 48, NR_OPENAT = 56, NR_CLOSE = 57, NR_READ = 63, NR_WRITE = 64, NR_PPOLL = 73, NR_EXIT_GROUP = 94,
+    NR_CLOCK_GETTIME = 113, NR_SIGACTION = 134, NR_STATX = 291,
+};
 
 static inline long system_call(long number, long a, long b, long c, long d, long e)
 {

@@ -26,6 +26,30 @@ static unsigned users; /* nvmlInit minus nvmlShutdown */
 static const struct gpu *seen[GPU_COUNT + 1]; /* as found by the first nvmlInit */
 static unsigned seen_count;
 
+static const struct process *running_now(unsigned *count);
+
+static unsigned long long milliseconds(void) /* since the machine started */
+{
+    long now[2] = {0, 0};
+    system_call(NR_CLOCK_GETTIME, 1, (long)now, 0, 0, 0);
+    return (unsigned long long)now[0] * 1000 + (unsigned long long)now[1] / 1000000;
+}
+
+/* The utilization, which swings up and down again in ten seconds. */
+static unsigned busy(const struct gpu *gpu)
+{
+    unsigned phase = (unsigned)(milliseconds() % 10000), way = phase < 5000 ? phase : 10000 - phase;
+    unsigned value = gpu->utilization + gpu->swing * way / 5000;
+    return value > 100 ? 100 : value;
+}
+
+static unsigned draw(const struct gpu *gpu)
+{
+    if (!gpu->swing || gpu->power >= gpu->power_limit)
+        return gpu->power;
+    return gpu->power + (gpu->power_limit - gpu->power) / 100 * busy(gpu);
+}
+
 static const struct gpu *as_gpu(const void *handle)
 {
     for (unsigned i = 0; i < seen_count; i++)
@@ -143,9 +167,11 @@ API(nvmlSystemGetCudaDriverVersion_v2)(int *version)
 API(nvmlSystemGetProcessName)(unsigned pid, char *name, unsigned room)
 {
     ENTER();
-    for (unsigned i = 0; i < PROCESS_COUNT; i++)
-        if (processes[i].pid == pid)
-            return give(processes[i].name, name, room);
+    unsigned count;
+    const struct process *now = running_now(&count);
+    for (unsigned i = 0; i < count; i++)
+        if (now[i].pid == pid)
+            return give(now[i].name, name, room);
     return NOT_FOUND;
 }
 
@@ -460,7 +486,7 @@ API(nvmlDeviceGetPowerUsage)(const void *device, unsigned *milliwatts)
 {
     ENTER();
     GPU(device, NOT_SUPPORTED);
-    return give_number(gpu->power, milliwatts);
+    return give_number(draw(gpu), milliwatts);
 }
 API(nvmlDeviceGetEnforcedPowerLimit)(const void *device, unsigned *milliwatts)
 {
@@ -473,6 +499,358 @@ API(nvmlDeviceGetPowerManagementLimit)(const void *device, unsigned *milliwatts)
     ENTER();
     GPU(device, NOT_SUPPORTED);
     return give_number(gpu->power_limit, milliwatts);
+}
+API(nvmlDeviceGetPowerManagementDefaultLimit)(const void *device, unsigned *milliwatts)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give_number(gpu->power_limit, milliwatts);
+}
+API(nvmlDeviceGetPowerManagementLimitConstraints)(const void *device, unsigned *lowest, unsigned *highest)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    int wrong = give_number(gpu->power_limit / 7 * 2, lowest);
+    return wrong ? wrong : give_number(gpu->power_limit, highest);
+}
+static int give_long(unsigned long long number, unsigned long long *to)
+{
+    if (!to)
+        return INVALID_ARGUMENT;
+    *to = number;
+    return SUCCESS;
+}
+API(nvmlDeviceGetTotalEnergyConsumption)(const void *device, unsigned long long *millijoules)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give_long(milliseconds() * gpu->power / 1000, millijoules);
+}
+API(nvmlDeviceGetSerial)(const void *device, char *serial, unsigned room)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    char text[16];
+    append_number(append(text, "165372405774"), gpu->minor);
+    return give(text, serial, room);
+}
+API(nvmlDeviceGetVbiosVersion)(const void *device, char *version, unsigned room)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give("96.00.A5.00.1A", version, room);
+}
+API(nvmlDeviceGetFanSpeed)(const void *device, unsigned *percent)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return gpu->fan < 0 ? NOT_SUPPORTED : give_number((unsigned)gpu->fan, percent);
+}
+static int clock(const struct gpu *gpu, unsigned kind, unsigned *mhz)
+{
+    return kind > 3 ? INVALID_ARGUMENT : give_number(kind == 2 ? gpu->memory_clock : gpu->clock, mhz);
+}
+API(nvmlDeviceGetClockInfo)(const void *device, unsigned kind, unsigned *mhz)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return clock(gpu, kind, mhz);
+}
+API(nvmlDeviceGetMaxClockInfo)(const void *device, unsigned kind, unsigned *mhz)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return clock(gpu, kind, mhz);
+}
+enum { GPU_IDLE = 1 };
+API(nvmlDeviceGetCurrentClocksEventReasons)(const void *device, unsigned long long *bits)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give_long(busy(gpu) ? 0 : GPU_IDLE, bits);
+}
+API(nvmlDeviceGetEncoderUtilization)(const void *device, unsigned *percent, unsigned *period)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    int wrong = give_number(100000, period);
+    return wrong ? wrong : give_number(gpu->encoder, percent);
+}
+API(nvmlDeviceGetDecoderUtilization)(const void *device, unsigned *percent, unsigned *period)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    int wrong = give_number(100000, period);
+    return wrong ? wrong : give_number(gpu->decoder, percent);
+}
+API(nvmlDeviceGetTemperatureThreshold)(const void *device, unsigned which, unsigned *celsius)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    if (which > 1)
+        return which > 7 ? INVALID_ARGUMENT : NOT_SUPPORTED;
+    unsigned threshold = which ? gpu->slowdown : gpu->shutdown;
+    return threshold ? give_number(threshold, celsius) : NOT_SUPPORTED;
+}
+API(nvmlDeviceGetEccMode)(const void *device, unsigned *current, unsigned *pending)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    int wrong = give_number(1, current);
+    return wrong ? wrong : give_number(1, pending);
+}
+API(nvmlDeviceGetTotalEccErrors)(const void *device, unsigned kind, unsigned since, unsigned long long *count)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return kind > 1 || since > 1 ? INVALID_ARGUMENT : give_long(kind ? gpu->uncorrected : gpu->corrected, count);
+}
+API(nvmlDeviceGetRetiredPagesPendingStatus)(const void *device, unsigned *pending)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return gpu->cc_major >= 8 ? NOT_SUPPORTED : give_number(0, pending); /* since Ampere rows are remapped instead */
+}
+API(nvmlDeviceGetRemappedRows)(const void *device, unsigned *corrected, unsigned *other, unsigned *pending, unsigned *failed)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    if (gpu->cc_major < 8)
+        return NOT_SUPPORTED;
+    if (!corrected || !other || !pending || !failed)
+        return INVALID_ARGUMENT;
+    *corrected = (unsigned)gpu->corrected;
+    *other = (unsigned)gpu->uncorrected;
+    *pending = *failed = 0;
+    return SUCCESS;
+}
+API(nvmlDeviceGetCurrPcieLinkGeneration)(const void *device, unsigned *generation)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give_number(5, generation);
+}
+API(nvmlDeviceGetMaxPcieLinkGeneration)(const void *device, unsigned *generation)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give_number(5, generation);
+}
+API(nvmlDeviceGetCurrPcieLinkWidth)(const void *device, unsigned *width)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give_number(16, width);
+}
+API(nvmlDeviceGetMaxPcieLinkWidth)(const void *device, unsigned *width)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give_number(16, width);
+}
+API(nvmlDeviceGetPcieReplayCounter)(const void *device, unsigned *count)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return give_number(0, count);
+}
+API(nvmlDeviceGetPcieThroughput)(const void *device, unsigned which, unsigned *kilobytes)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    if (which > 1)
+        return INVALID_ARGUMENT;
+    long wait[2] = {0, 20000000}; /* as the driver does, which counts meanwhile */
+    system_call(NR_PPOLL, 0, 0, (long)wait, 0, 0);
+    return give_number(gpu->pcie, kilobytes);
+}
+
+struct field {
+    unsigned id, scope;
+    long long time, latency;
+    unsigned type;
+    int result;
+    unsigned long long value;
+};
+enum { UNSIGNED_INT = 1, UNSIGNED_LONG_LONG = 3 };
+static void fill(const struct gpu *gpu, struct field *field)
+{
+    unsigned long long seconds = milliseconds() / 1000;
+    field->type = UNSIGNED_LONG_LONG;
+    field->result = SUCCESS;
+    switch (field->id) {
+    case 82: /* temperature of the memory */
+        field->type = UNSIGNED_INT;
+        field->value = gpu->temperature + 6;
+        return;
+    case 91: /* NVLinks */
+        field->type = UNSIGNED_INT;
+        field->value = gpu->links;
+        return;
+    case 138: case 139: /* KiB over all of them */
+        field->value = seconds * gpu->links * 1024;
+        field->result = gpu->links ? SUCCESS : NOT_SUPPORTED;
+        return;
+    case 197: case 198: /* bytes over PCIe */
+        field->value = seconds * gpu->pcie * 1000;
+        field->result = gpu->cc_major >= 9 ? SUCCESS : NOT_SUPPORTED;
+        return;
+    default:
+        field->result = NOT_SUPPORTED;
+    }
+}
+API(nvmlDeviceGetFieldValues)(const void *device, int count, struct field *fields)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    if (!fields || count < 0)
+        return INVALID_ARGUMENT;
+    for (int i = 0; i < count; i++)
+        fill(gpu, &fields[i]);
+    return SUCCESS;
+}
+
+/* Each listener hears each error once. */
+enum { TIMEOUT = 10, XID = 8, MOST_SETS = 8 };
+static struct events { int used; unsigned heard; } events[MOST_SETS];
+API(nvmlEventSetCreate)(struct events **set)
+{
+    ENTER();
+    for (unsigned i = 0; set && i < MOST_SETS; i++)
+        if (!events[i].used) {
+            events[i].used = 1;
+            events[i].heard = 0;
+            *set = &events[i];
+            return SUCCESS;
+        }
+    return INVALID_ARGUMENT;
+}
+API(nvmlEventSetFree)(struct events *set)
+{
+    ENTER();
+    if (!set)
+        return INVALID_ARGUMENT;
+    set->used = 0;
+    return SUCCESS;
+}
+API(nvmlDeviceRegisterEvents)(const void *device, unsigned long long kinds, struct events *set)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    return set && gpu && kinds ? SUCCESS : INVALID_ARGUMENT;
+}
+struct event {
+    const void *device;
+    unsigned long long kind, data;
+    unsigned gi, ci;
+};
+API(nvmlEventSetWait_v2)(struct events *set, struct event *to, unsigned timeout)
+{
+    ENTER();
+    (void)timeout;
+    if (!set || !to)
+        return INVALID_ARGUMENT;
+    while (set->heard < seen_count) {
+        const struct gpu *gpu = seen[set->heard++];
+        if (!gpu->xid)
+            continue;
+        to->device = gpu;
+        to->kind = XID;
+        to->data = gpu->xid;
+        to->gi = to->ci = NONE;
+        return SUCCESS;
+    }
+    return TIMEOUT;
+}
+
+/* "GPM": counters of Hopper and later. A sample is only a place here; the metrics follow the utilization. */
+enum { MOST_SAMPLES = 128 };
+static char samples[MOST_SAMPLES];
+API(nvmlGpmQueryDeviceSupport)(const void *device, unsigned support[2])
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    if (!support || support[0] != 1)
+        return support ? ARGUMENT_VERSION_MISMATCH : INVALID_ARGUMENT;
+    return give_number(gpu->cc_major >= 9, &support[1]);
+}
+API(nvmlGpmSampleAlloc)(char **sample)
+{
+    ENTER();
+    for (unsigned i = 0; sample && i < MOST_SAMPLES; i++)
+        if (!samples[i]) {
+            samples[i] = 1;
+            *sample = &samples[i];
+            return SUCCESS;
+        }
+    return INVALID_ARGUMENT;
+}
+API(nvmlGpmSampleFree)(char *sample)
+{
+    ENTER();
+    if (!sample || !*sample)
+        return INVALID_ARGUMENT;
+    *sample = 0;
+    return SUCCESS;
+}
+API(nvmlGpmSampleGet)(const void *device, char *sample)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    if (!sample || !*sample)
+        return INVALID_ARGUMENT;
+    *sample = (char)(1 + (gpu - gpus));
+    return SUCCESS;
+}
+struct metric {
+    unsigned id;
+    int result;
+    double value;
+    const char *short_name, *long_name, *unit;
+};
+struct metrics {
+    unsigned version, count;
+    const char *before, *now;
+    struct metric metrics[];
+};
+API(nvmlGpmMetricsGet)(struct metrics *asked)
+{
+    ENTER();
+    if (!asked || asked->version != 1 || !asked->before || !asked->now || *asked->before != *asked->now)
+        return INVALID_ARGUMENT;
+    const struct gpu *gpu = &gpus[*asked->now - 1];
+    for (unsigned i = 0; i < asked->count; i++) {
+        struct metric *each = &asked->metrics[i];
+        each->result = each->id <= 21 ? SUCCESS : NOT_SUPPORTED;
+        each->value = each->id >= 20 ? gpu->pcie / 1024.0 : busy(gpu) / (each->id == 5 ? 2.0 : 1.0);
+    }
+    return SUCCESS;
+}
+
+struct use {
+    unsigned pid;
+    unsigned long long time;
+    unsigned multiprocessors, memory, encoder, decoder;
+};
+API(nvmlDeviceGetProcessUtilization)(const void *device, struct use *to, unsigned *count, unsigned long long since)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    if (!count)
+        return INVALID_ARGUMENT;
+    if (gpu->mig == 1)
+        return NOT_SUPPORTED;
+    unsigned everybody, found = 0, room = to ? *count : 0;
+    const struct process *now = running_now(&everybody);
+    for (unsigned i = 0; i < everybody; i++) {
+        if (&gpus[now[i].gpu] != gpu || !now[i].utilization)
+            continue; /* the driver has no sample of who did nothing */
+        if (found < room)
+            to[found] = (struct use){now[i].pid, since + 1, now[i].utilization, now[i].utilization / 2, 0, 0};
+        found++;
+    }
+    *count = found;
+    return !found ? NOT_FOUND : found > room ? INSUFFICIENT_SIZE : SUCCESS;
 }
 API(nvmlDeviceGetTemperature)(const void *device, unsigned sensor, unsigned *celsius)
 {
@@ -496,9 +874,39 @@ API(nvmlDeviceGetUtilizationRates)(const void *device, unsigned rates[2])
     GPU(device, NOT_SUPPORTED);
     if (!rates || gpu->mig == 1)
         return rates ? NOT_SUPPORTED : INVALID_ARGUMENT; /* a partitioned GPU has no figure of its own */
-    rates[0] = gpu->utilization;
+    rates[0] = busy(gpu);
     rates[1] = gpu->memory_utilization;
     return SUCCESS;
+}
+
+/* The processes of the description and those of the file "processes", whose lines are: GPU PID BYTES UTILIZATION NAME */
+enum { MOST_BESIDE = 256 };
+static const struct process *running_now(unsigned *count)
+{
+    static char text[32768];
+    static struct process all[PROCESS_COUNT + MOST_BESIDE];
+    unsigned found = 0;
+    for (; found < PROCESS_COUNT; found++)
+        all[found] = processes[found];
+    beside("processes", text, sizeof text);
+    for (char *line = text; *line && found < PROCESS_COUNT + MOST_BESIDE;) {
+        const char *at = line;
+        struct process *each = &all[found];
+        each->gpu = (unsigned)digits(&at);
+        each->gi = each->ci = NONE;
+        each->pid = (unsigned)digits(&at);
+        each->used = digits(&at);
+        each->utilization = (unsigned)digits(&at);
+        each->graphics = 0;
+        each->name = at + (*at == ' ');
+        while (*line && *line != '\n')
+            line++;
+        if (*line)
+            *line++ = 0;
+        found += each->pid && each->gpu < GPU_COUNT;
+    }
+    *count = found;
+    return all;
 }
 
 /* Does the process run on what HANDLE stands for? A partitioned GPU answers for its instances too. */
@@ -526,9 +934,11 @@ static int memory(const void *device, struct memory_v2 *to)
     to->total = instance ? instance->memory : gpu->memory;
     to->reserved = instance ? 0 : gpu->reserved;
     to->used = 0;
-    for (unsigned i = 0; i < PROCESS_COUNT; i++)
-        if (runs_on(&processes[i], device) && processes[i].used != ~0ull)
-            to->used += processes[i].used;
+    unsigned count;
+    const struct process *now = running_now(&count);
+    for (unsigned i = 0; i < count; i++)
+        if (runs_on(&now[i], device) && now[i].used != ~0ull)
+            to->used += now[i].used;
     to->free = to->total - to->reserved - to->used;
     return SUCCESS;
 }
@@ -567,8 +977,10 @@ static int running(const void *device, int graphics, unsigned *count, void *to, 
     if (!owner(device) || !count)
         return INVALID_ARGUMENT;
     room = to ? *count : 0;
-    for (unsigned i = 0; i < PROCESS_COUNT; i++) {
-        const struct process *process = &processes[i];
+    unsigned everybody;
+    const struct process *now = running_now(&everybody);
+    for (unsigned i = 0; i < everybody; i++) {
+        const struct process *process = &now[i];
         if (process->graphics != graphics || !runs_on(process, device))
             continue;
         if (found < room) {

@@ -1,0 +1,323 @@
+"""The program that watches the GPUs: LIBRARY [LOCK_FD] are its arguments. For each line that it reads it writes one.
+
+A request is "fast\\n" (what changes from second to second) or "slow\\n" (that, and what changes rarely or takes long to
+ask). The answer is JSON with the fields of gpudock.monitor.watch.Answer: GPUs and processes have the shape and units of
+gpudock.monitor.sample, and what the driver does not tell is {"is": "missing", "reason": WHY}. It ends with its input,
+when an answer had an "error", and by SIGALRM when the driver holds it for LIFETIME seconds.
+
+It is a program of its own for the reasons that host.nvml_child has, and lives on because initialising NVML costs more
+than all its answers.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import sys
+import time
+
+from gpudock.host import nvml_child
+from gpudock.host.nvml_child import LIFETIME, NO_FUNCTION, NOT_FOUND, NOT_SUPPORTED, CallError, Handle, Library, known
+from gpudock.monitor import watch_slow
+from gpudock.monitor.watch_calls import field, missing, number_of, percent_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+TIMEOUT = 10  # nvmlReturn_t
+XID = 8  # nvmlEventType
+MEMORY_TEMPERATURE = 82  # a field
+GRAPHICS, SM, MEMORY, VIDEO = range(4)  # nvmlClockType_t
+MEMORY_V2 = 0x02000028
+SAMPLE = 32  # bytes of nvmlProcessUtilizationSample_t
+MOST_EVENTS = 64  # in one answer
+REASONS = (
+    "gpu_idle",
+    "applications_clocks_setting",
+    "sw_power_cap",
+    "hw_slowdown",
+    "sync_boost",
+    "sw_thermal_slowdown",
+    "hw_thermal_slowdown",
+    "hw_power_brake_slowdown",
+    "display_clock_setting",
+)  # bits of nvmlDeviceGetCurrentClocksEventReasons, in the words of nvidia-smi
+KINDS = {"Compute": "C", "Graphics": "G", "MPSCompute": "M"}
+
+Value = dict[str, object]
+
+
+class Device:
+    """A GPU: its handle, what never changes, and what the last slow look told."""
+
+    def __init__(self, nvml: Library, index: int) -> None:
+        self.handle = nvml.handle("nvmlDeviceGetHandleByIndex_v2 nvmlDeviceGetHandleByIndex", index)
+        self.uuid = nvml.text("nvmlDeviceGetUUID", self.handle)
+        self.fixed: Value = {
+            "index": index,
+            "uuid": self.uuid,
+            "bus_id": nvml_child.bus_id(nvml, self.handle),
+            "minor": nvml_child.minor(nvml, self.handle),
+            "name": known(nvml.text, "nvmlDeviceGetName", self.handle),
+            "serial": known(nvml.text, "nvmlDeviceGetSerial", self.handle),
+            "vbios": known(nvml.text, "nvmlDeviceGetVbiosVersion", self.handle),
+            "compute_capability": known(nvml_child.compute_capability, nvml, self.handle),
+        }
+        self.slow: dict[str, Any] = {}
+        self.counters = watch_slow.Counters()
+        self.seen = int((time.time() - 1) * 1e6)  # of the processes' samples
+
+
+class Watch:
+    """Everything that is asked of one NVML."""
+
+    def __init__(self, path: str) -> None:
+        self.nvml = Library(path)
+        self.nvml.call("nvmlInit_v2 nvmlInit")
+        self.driver = self.nvml.text("nvmlSystemGetDriverVersion", None)
+        self.cuda = known(nvml_child.cuda_version, self.nvml)
+        self.throughput = watch_slow.Throughput(self.nvml)
+        self.problems: list[str] = []
+        self.devices: list[Device] = []
+        for index in range(number_of(self.nvml, "nvmlDeviceGetCount_v2 nvmlDeviceGetCount", None)):
+            try:
+                self.devices.append(Device(self.nvml, index))
+            except CallError as error:  # one that fell off the bus must not hide the others
+                self.problems.append(f"GPU {index}: {error}")
+        self.events = self._event_set()
+
+    def _event_set(self) -> Handle | None:
+        try:
+            events = self.nvml.handle("nvmlEventSetCreate")
+        except CallError:
+            return None
+        for device in self.devices:
+            with contextlib.suppress(CallError):
+                self.nvml.call("nvmlDeviceRegisterEvents", device.handle, ctypes.c_ulonglong(XID), events)
+        return events
+
+    def answer(self, *, slow: bool) -> Value:
+        problems = list(self.problems)
+        gpus: list[Value] = []
+        processes: list[Value] = []
+        for device in self.devices:
+            if slow:
+                device.slow = watch_slow.look(self.nvml, device.handle, device.counters, self.throughput)
+            try:
+                gpus.append(gpu(self.nvml, device))
+                processes += running(self.nvml, device)
+            except CallError as error:
+                problems.append(f"GPU {device.fixed['index']}: {error}")
+        return {
+            "time": time.time(),
+            "driver": self.driver,
+            "cuda": self.cuda,
+            "gpus": gpus,
+            "processes": processes,
+            "xids": self.xids(),
+            "problems": problems,
+        }
+
+    def xids(self) -> list[list[object]]:
+        """[UUID, code] of each that came since the last answer."""
+        found: list[list[object]] = []
+        while self.events is not None and len(found) < MOST_EVENTS:
+            data = ctypes.create_string_buffer(32)  # nvmlEventData_t
+            try:
+                self.nvml.call("nvmlEventSetWait_v2 nvmlEventSetWait", self.events, data, 0)
+            except CallError as error:
+                if error.code != TIMEOUT:
+                    self.problems.append(f"errors that the driver reports cannot be heard: {error}")
+                    self.events = None
+                break
+            where = nvml_child.number(data.raw, 0, 8)
+            uuid = next((each.uuid for each in self.devices if each.handle.value == where), "")
+            found.append([uuid, nvml_child.number(data.raw, 16, 8)])
+        return found
+
+
+def gpu(nvml: Library, device: Device) -> Value:
+    handle = device.handle
+    slow = device.slow
+    mig = known(nvml_child.mig_mode, nvml, handle)
+    power = known(number_of, nvml, "nvmlDeviceGetPowerUsage", handle)
+    return {
+        **device.fixed,
+        "utilization": utilization(nvml, handle),
+        "memory": memory(nvml, handle),
+        "temperature": {
+            "gpu": known(number_of, nvml, "nvmlDeviceGetTemperature", handle, 0),
+            "memory": known(field, nvml, handle, MEMORY_TEMPERATURE),
+            **slow.get("temperature", {}),
+        },
+        "power": {"draw": power / 1000 if isinstance(power, int) else power, **slow.get("power", {})},
+        "clocks": {
+            name: known(number_of, nvml, "nvmlDeviceGetClockInfo", handle, kind)
+            for kind, name in enumerate(("graphics", "sm", "memory", "video"))
+        },
+        "fan": known(number_of, nvml, "nvmlDeviceGetFanSpeed", handle),
+        "pstate": known(pstate, nvml, handle),
+        "throttle": known(throttle, nvml, handle),
+        "mig": mig,
+        "instances": instances(nvml, handle) if mig is True else [],
+        **{name: value for name, value in slow.items() if name not in {"temperature", "power"}},
+    }
+
+
+def utilization(nvml: Library, handle: Handle) -> Value:
+    try:
+        rates = nvml.ask("nvmlDeviceGetUtilizationRates", handle, 8)
+        both: Value = {"gpu": nvml_child.number(rates), "memory": nvml_child.number(rates, 4)}
+    except CallError as error:
+        both = missing(error, "gpu", "memory")
+    return {
+        **both,
+        "encoder": known(percent_of, nvml, "nvmlDeviceGetEncoderUtilization", handle),
+        "decoder": known(percent_of, nvml, "nvmlDeviceGetDecoderUtilization", handle),
+    }
+
+
+def memory(nvml: Library, handle: Handle) -> Value:
+    """The second version tells what the driver keeps for itself; the first counts it as used."""
+    out = ctypes.create_string_buffer(MEMORY_V2.to_bytes(4, sys.byteorder), 40)
+    try:
+        nvml.call("nvmlDeviceGetMemoryInfo_v2", handle, out)
+    except CallError:
+        return memory_v1(nvml, handle)
+    names = ("total", "reserved", "free", "used")
+    return {name: nvml_child.number(out.raw, 8 + 8 * place, 8) for place, name in enumerate(names)}
+
+
+def memory_v1(nvml: Library, handle: Handle) -> Value:
+    try:
+        raw = nvml.ask("nvmlDeviceGetMemoryInfo", handle, 24)
+    except CallError as error:
+        return missing(error, "total", "reserved", "free", "used")
+    found: Value = {name: nvml_child.number(raw, 8 * place, 8) for place, name in enumerate(("total", "free", "used"))}
+    return {**found, **missing("this driver counts it as used", "reserved")}
+
+
+def pstate(nvml: Library, handle: Handle) -> int:
+    value = number_of(nvml, "nvmlDeviceGetPerformanceState", handle)
+    if value > 15:  # NVML_PSTATE_UNKNOWN
+        raise CallError("nvmlDeviceGetPerformanceState", 0, "unknown")
+    return value
+
+
+def throttle(nvml: Library, handle: Handle) -> list[str]:
+    names = "nvmlDeviceGetCurrentClocksEventReasons nvmlDeviceGetCurrentClocksThrottleReasons"
+    bits = number_of(nvml, names, handle, size=8)
+    return [name for place, name in enumerate(REASONS) if bits >> place & 1]
+
+
+def migs(nvml: Library, handle: Handle) -> list[Handle]:
+    found = []
+    for index in range(number_of(nvml, "nvmlDeviceGetMaxMigDeviceCount", handle)):
+        with contextlib.suppress(CallError):
+            found.append(nvml.handle("nvmlDeviceGetMigDeviceHandleByIndex", handle, index))
+    return found
+
+
+def instances(nvml: Library, handle: Handle) -> list[Value]:
+    try:
+        handles = migs(nvml, handle)
+    except CallError:
+        return []
+    found = []
+    for index, mig in enumerate(handles):
+        with contextlib.suppress(CallError):  # destroyed meanwhile
+            found.append({**nvml_child.instance(nvml, mig, index), "memory": memory(nvml, mig)})
+    return found
+
+
+def running(nvml: Library, device: Device) -> list[Value]:
+    """The processes on a GPU and its instances, each once, with what they use of it."""
+    found: dict[tuple[object, ...], Value] = {}
+    lists(nvml, device.handle, found)
+    if known(nvml_child.mig_mode, nvml, device.handle) is True:
+        for mig in migs(nvml, device.handle):
+            lists(nvml, mig, found)
+    if not found:
+        return []
+    use = process_utilization(nvml, device)
+    for each in found.values():
+        each["gpu"] = device.uuid
+        each["utilization"] = use.get(each["pid"], use[None])
+    return list(found.values())
+
+
+def lists(nvml: Library, handle: Handle, found: dict[tuple[object, ...], Value]) -> None:
+    for call, kind in KINDS.items():
+        try:
+            entries = nvml_child.running(nvml, handle, call)
+        except CallError as error:
+            if error.code in {NOT_SUPPORTED, NO_FUNCTION} or found:
+                continue
+            raise
+        for entry in entries:
+            key = (entry["pid"], entry["gi"], entry["ci"])
+            there = found.setdefault(key, {"pid": key[0], "gi": key[1], "ci": key[2], "kind": ""})
+            if kind not in str(there["kind"]):
+                there["kind"] = f"{there['kind']}{kind}"
+            there["memory"] = entry["used_memory"]  # the same in each list: never added up
+
+
+def process_utilization(nvml: Library, device: Device) -> dict[object, Value]:
+    """By pid, the mean of the driver's samples since the last look; None: what holds for those without a sample."""
+    names = ("gpu", "memory", "encoder", "decoder")
+    try:
+        raw = samples(nvml, device)
+    except CallError as error:
+        if error.code != NOT_FOUND:  # there was no sample: nobody did anything
+            return {None: missing(error, *names)}
+        raw = b""
+    collected: dict[int, list[list[int]]] = {}
+    for at in range(0, len(raw), SAMPLE):
+        device.seen = max(device.seen, nvml_child.number(raw, at + 8, 8))
+        values = [nvml_child.number(raw, at + 16 + 4 * place) for place in range(4)]
+        if max(values) <= 100:  # some drivers give samples that were never written
+            collected.setdefault(nvml_child.number(raw, at), []).append(values)
+    found: dict[object, Value] = {None: dict.fromkeys(names, 0)}
+    for pid, rows in collected.items():
+        means = [round(sum(column) / len(rows)) for column in zip(*rows, strict=True)]
+        found[pid] = dict(zip(names, means, strict=True))
+    return found
+
+
+def samples(nvml: Library, device: Device) -> bytes:
+    count = ctypes.c_uint(0)
+    since = ctypes.c_ulonglong(device.seen)
+    call = "nvmlDeviceGetProcessUtilization"
+    try:
+        nvml.call(call, device.handle, None, ctypes.byref(count), since)
+    except CallError as error:
+        if error.code != nvml_child.TOO_SMALL:
+            raise
+    if not count.value:
+        return b""
+    out = ctypes.create_string_buffer(SAMPLE * count.value)
+    nvml.call(call, device.handle, out, ctypes.byref(count), since)
+    return out.raw[: SAMPLE * count.value]
+
+
+def main() -> None:
+    path, *turn = sys.argv[1:]
+    alarm = ctypes.CDLL(None).alarm
+    if turn:  # the lock is ours while the driver holds us; whatever NVML starts must not inherit it
+        os.set_inheritable(int(turn[0]), False)
+    watch: Watch | None = None
+    for line in sys.stdin:
+        alarm(LIFETIME)
+        try:
+            watch = watch or Watch(path)
+            answer = watch.answer(slow=line == "slow\n")
+        except (OSError, CallError) as error:
+            answer = {"error": str(error)}
+        document = json.dumps(answer).encode() + b"\n"
+        while document:
+            document = document[os.write(1, document) :]
+        alarm(0)
+        if "error" in answer:
+            break
+    os._exit(0)  # as nvml_child: the driver cleans up behind a process

@@ -1,0 +1,177 @@
+"""What the watching child asks every ten seconds: limits, counts of errors and traffic, and what takes long to ask."""
+
+import ctypes
+import threading
+import time
+
+from gpudock.host.nvml_child import CallError, Handle, Library, known, number
+from gpudock.monitor.watch_calls import ALL_LINKS, TWO_LOOKS, field, missing, number_of
+from gpudock.monitor.watch_gpm import Profiler
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PERIOD = 10.0  # seconds
+SHUTDOWN, SLOWDOWN = 0, 1  # nvmlTemperatureThresholds_t
+CORRECTED, UNCORRECTED = 0, 1  # nvmlMemoryErrorType_t
+VOLATILE, AGGREGATE = 0, 1  # nvmlEccCounterType_t
+SENT, RECEIVED = 0, 1  # nvmlPcieUtilCounter_t
+LINKS, LINK_SENT, LINK_RECEIVED = 91, 138, 139  # fields; the last two in KiB, over all links
+PCIE_SENT, PCIE_RECEIVED = 197, 198  # fields: bytes, since Hopper
+TOO_FEW = {"is": "missing", "reason": TWO_LOOKS}
+
+Value = dict[str, object]
+
+
+class Counters:
+    """Of one GPU: counters as they were at the last look, which makes them rates."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[float, float]] = {}
+        self.blocking: Value = {}  # what Throughput read
+        self.profiler = Profiler()
+
+    def rate(self, name: str, value: object) -> object:
+        """Of a counter, a second; a value that is missing stays so, and one that went back starts anew."""
+        if not isinstance(value, int | float):
+            return value
+        now = time.monotonic()
+        before = self._last.get(name)
+        self._last[name] = (now, float(value))
+        if before is None or value < before[1] or now <= before[0]:
+            return TOO_FEW
+        return round((value - before[1]) / (now - before[0]))
+
+
+class Throughput:
+    """Asks for the traffic of GPUs that do not count it: each call measures for 20 ms, so a thread waits for them."""
+
+    def __init__(self, nvml: Library) -> None:
+        self._nvml = nvml
+        self._asked: list[tuple[Handle, Counters]] = []
+        self._thread: threading.Thread | None = None
+
+    def of(self, handle: Handle, counters: Counters) -> Value:
+        if not counters.blocking:
+            counters.blocking = missing("being measured", "sent", "received")
+            self._asked.append((handle, counters))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._loop, daemon=True)
+            self._thread.start()
+        return counters.blocking
+
+    def _loop(self) -> None:
+        while True:
+            for handle, counters in tuple(self._asked):
+                counters.blocking = {
+                    "sent": known(self._read, handle, SENT),
+                    "received": known(self._read, handle, RECEIVED),
+                }
+            time.sleep(PERIOD)
+
+    def _read(self, handle: Handle, which: int) -> int:
+        return number_of(self._nvml, "nvmlDeviceGetPcieThroughput", handle, which) * 1000  # KB/s
+
+
+def look(nvml: Library, handle: Handle, counters: Counters, throughput: Throughput) -> "dict[str, object]":
+    """Fields of gpudock.monitor.sample.Gpu; of temperature and power only those that change rarely."""
+
+    def ask(name: str, *arguments: int, size: int = 4) -> object:
+        return known(lambda: number_of(nvml, name, handle, *arguments, size=size))
+
+    def thousandth(name: str, size: int = 4) -> object:
+        return known(lambda: number_of(nvml, name, handle, size=size) / 1000)
+
+    lowest, highest = constraints(nvml, handle)
+    return {
+        "temperature": {
+            "slowdown": ask("nvmlDeviceGetTemperatureThreshold", SLOWDOWN),
+            "shutdown": ask("nvmlDeviceGetTemperatureThreshold", SHUTDOWN),
+        },
+        "power": {
+            "limit": thousandth("nvmlDeviceGetPowerManagementLimit"),
+            "enforced": thousandth("nvmlDeviceGetEnforcedPowerLimit"),
+            "default": thousandth("nvmlDeviceGetPowerManagementDefaultLimit"),
+            "lowest": lowest,
+            "highest": highest,
+        },
+        "energy": thousandth("nvmlDeviceGetTotalEnergyConsumption", 8),
+        "clocks_max": {
+            name: ask("nvmlDeviceGetMaxClockInfo", kind)
+            for kind, name in enumerate(("graphics", "sm", "memory", "video"))
+        },
+        "ecc": {
+            "enabled": known(ecc_mode, nvml, handle),
+            "corrected_volatile": ask("nvmlDeviceGetTotalEccErrors", CORRECTED, VOLATILE, size=8),
+            "uncorrected_volatile": ask("nvmlDeviceGetTotalEccErrors", UNCORRECTED, VOLATILE, size=8),
+            "corrected_aggregate": ask("nvmlDeviceGetTotalEccErrors", CORRECTED, AGGREGATE, size=8),
+            "uncorrected_aggregate": ask("nvmlDeviceGetTotalEccErrors", UNCORRECTED, AGGREGATE, size=8),
+            "retired_pending": truth(ask("nvmlDeviceGetRetiredPagesPendingStatus")),
+        },
+        "remapped": remapped(nvml, handle),
+        "pcie": {
+            **pcie(nvml, handle, counters, throughput),
+            "generation": ask("nvmlDeviceGetCurrPcieLinkGeneration"),
+            "width": ask("nvmlDeviceGetCurrPcieLinkWidth"),
+            "generation_max": ask("nvmlDeviceGetMaxPcieLinkGeneration"),
+            "width_max": ask("nvmlDeviceGetMaxPcieLinkWidth"),
+            "replays": ask("nvmlDeviceGetPcieReplayCounter"),
+        },
+        "nvlink": nvlink(nvml, handle, counters),
+        "profiling": counters.profiler.look(nvml, handle),
+        "compute_mode": ask("nvmlDeviceGetComputeMode"),
+        "persistence": truth(ask("nvmlDeviceGetPersistenceMode")),
+    }
+
+
+def truth(value: object) -> object:
+    return value != 0 if isinstance(value, int) else value
+
+
+def two(nvml: Library, name: str, handle: Handle) -> tuple[int, int]:
+    one, other = ctypes.c_uint(), ctypes.c_uint()
+    nvml.call(name, handle, ctypes.byref(one), ctypes.byref(other))
+    return one.value, other.value
+
+
+def constraints(nvml: Library, handle: Handle) -> tuple[object, object]:
+    both = known(two, nvml, "nvmlDeviceGetPowerManagementLimitConstraints", handle)
+    return (both[0] / 1000, both[1] / 1000) if isinstance(both, tuple) else (both, both)
+
+
+def ecc_mode(nvml: Library, handle: Handle) -> bool:
+    return two(nvml, "nvmlDeviceGetEccMode", handle)[0] == 1
+
+
+def remapped(nvml: Library, handle: Handle) -> Value:
+    names = ("corrected", "uncorrected", "pending", "failed")
+    out = [ctypes.create_string_buffer(4) for _ in names]
+    try:
+        nvml.call("nvmlDeviceGetRemappedRows", handle, *out)
+    except CallError as error:
+        return missing(error, *names)
+    values = [number(each.raw) for each in out]
+    return {"corrected": values[0], "uncorrected": values[1], "pending": values[2] != 0, "failed": values[3] != 0}
+
+
+def pcie(nvml: Library, handle: Handle, counters: Counters, throughput: Throughput) -> Value:
+    try:
+        counted = {"sent": field(nvml, handle, PCIE_SENT), "received": field(nvml, handle, PCIE_RECEIVED)}
+    except CallError:
+        return throughput.of(handle, counters)
+    return {name: counters.rate(f"pcie {name}", value) for name, value in counted.items()}
+
+
+def nvlink(nvml: Library, handle: Handle, counters: Counters) -> Value:
+    def kib(wanted: int) -> "Callable[[], object]":
+        return lambda: int(field(nvml, handle, wanted, ALL_LINKS)) * 1024
+
+    sent, received = known(kib(LINK_SENT)), known(kib(LINK_RECEIVED))
+    return {
+        "active": known(field, nvml, handle, LINKS),
+        "sent": counters.rate("nvlink sent", sent),
+        "received": counters.rate("nvlink received", received),
+        "sent_total": sent,
+        "received_total": received,
+    }

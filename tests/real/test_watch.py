@@ -1,0 +1,287 @@
+"""The watching child on simulated machines: every reading, and what becomes of it on bad days."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gpudock import proc
+from gpudock.facts.base import Missing
+from gpudock.host import nvml, nvml_turn, roots
+from gpudock.monitor import watch
+from gpudock.monitor.sample import Clocks, Ecc, Gpu, Memory, Power, Remapped, Temperature, Utilization
+from gpudock.monitor.watch import Answer, Watcher
+from gpudock.testing.simulate import build, description
+from gpudock.testing.simulate.machine import Process
+
+pytestmark = pytest.mark.real
+DEADLINE = 0.6
+
+
+@pytest.fixture(scope="module")
+def machine(session_root: Path) -> Path:
+    """Two H200, the second with MIG instances, and processes on both."""
+    made = description.make(2, "H200", "580.159.04", mig=("", "3g.71gb,1g.18gb"))
+    first, second = made.gpus
+    first = msgspec.structs.replace(
+        first,
+        utilization=40,
+        memory_utilization=12,
+        encoder=3,
+        decoder=4,
+        power=350_000,
+        pcie=5000,
+        links=18,
+        fan=55,
+        corrected=2,
+        uncorrected=1,
+        xid=79,
+        processes=(
+            Process(pid=101, name="python3", used_memory=1 << 30, utilization=30),
+            Process(pid=102, name="idle"),
+        ),
+    )
+    inside = msgspec.structs.replace(
+        second.instances[0],
+        processes=(Process(pid=103, name="jax", used_memory=None), Process(pid=101, name="python3")),
+    )
+    second = msgspec.structs.replace(second, instances=(inside, *second.instances[1:]))
+    folder = session_root / "watched"
+    build.build(msgspec.structs.replace(made, gpus=(first, second)), str(folder), runner=proc.run)
+    return folder
+
+
+@pytest.fixture
+def start(machine: Path, tmp_path: Path) -> Iterator[Callable[[], Watcher]]:
+    where = roots.roots_for(None, None, str(machine))
+    made: list[Watcher] = []
+
+    def watcher() -> Watcher:
+        made.append(Watcher(lambda: watch.driver(where), turns=str(tmp_path), deadline=DEADLINE))
+        return made[-1]
+
+    yield watcher
+    for name in ("faults", "processes"):
+        (machine / name).unlink(missing_ok=True)
+    for each in made:
+        each.close()
+        if each._stuck is not None:
+            os.kill(each._stuck[0].pid, signal.SIGKILL)
+            each._stuck[0]._child.wait()
+
+
+def answer(told: Answer | Missing) -> Answer:
+    assert isinstance(told, Answer), told
+    return told
+
+
+def test_every_reading_of_a_gpu(start: Callable[[], Watcher]) -> None:
+    told = answer(start().look(slow=True))
+    gpu = told.gpus[0]
+    assert (told.driver, told.cuda, told.problems) == ("580.159.04", "13.0", ())
+    assert (gpu.index, gpu.bus_id, gpu.minor, gpu.name) == (0, "0000:03:00.0", 0, "NVIDIA H200")
+    assert gpu.utilization == Utilization(gpu=40, memory=12, encoder=3, decoder=4)
+    reserved = 615 << 20
+    assert gpu.memory == Memory(
+        total=143771 << 20, used=1 << 30, free=(143771 << 20) - reserved - (1 << 30), reserved=reserved
+    )
+    assert gpu.temperature == Temperature(gpu=40, memory=46, slowdown=89, shutdown=92)
+    assert gpu.power == Power(draw=350.0, limit=700.0, enforced=700.0, default=700.0, lowest=200.0, highest=700.0)
+    assert gpu.clocks == gpu.clocks_max == Clocks(graphics=1980, sm=1980, memory=3201, video=1980)
+    assert isinstance(gpu.energy, float)
+    assert (gpu.fan, gpu.pstate, gpu.throttle, gpu.mig, gpu.persistence) == (55, 0, (), False, True)
+    assert gpu.ecc == Ecc(
+        enabled=True,
+        corrected_volatile=2,
+        uncorrected_volatile=1,
+        corrected_aggregate=2,
+        uncorrected_aggregate=1,
+        retired_pending=Missing("nvmlDeviceGetRetiredPagesPendingStatus: Not Supported"),
+    )
+    assert gpu.remapped == Remapped(corrected=2, uncorrected=1, pending=False, failed=False)
+    assert (gpu.pcie.generation, gpu.pcie.width, gpu.pcie.replays) == (5, 16, 0)
+    assert (gpu.nvlink.active, gpu.compute_mode) == (18, 0)
+    assert told.xids == ((gpu.uuid, 79),)
+
+
+def test_what_changes_slowly_stays_between_slow_looks_and_errors_are_heard_once(start: Callable[[], Watcher]) -> None:
+    watcher = start()
+    first, second = answer(watcher.look(slow=True)), answer(watcher.look(slow=False))
+    assert second.gpus[0].power == first.gpus[0].power
+    assert second.gpus[0].energy == first.gpus[0].energy
+    assert second.xids == ()
+
+
+def test_counters_become_rates_at_the_second_slow_look(start: Callable[[], Watcher]) -> None:
+    watcher = start()
+    first = answer(watcher.look(slow=True)).gpus[0]
+    assert isinstance(first.pcie.sent, Missing)
+    assert isinstance(first.profiling.tensor, Missing)
+    time.sleep(1.1)
+    second = answer(watcher.look(slow=True)).gpus[0]
+    assert isinstance(second.pcie.sent, int)
+    assert 2_000_000 < second.pcie.sent < 11_000_000  # 5 MB/s, counted in whole seconds
+    assert isinstance(second.nvlink.received, int)
+    assert second.nvlink.received > 5 << 20
+    assert (second.profiling.graphics, second.profiling.tensor, second.profiling.pcie_sent) == (0.4, 0.2, 5_120_000)
+
+
+def test_a_divided_gpu_and_its_processes(start: Callable[[], Watcher]) -> None:
+    told = answer(start().look(slow=False))
+    gpu = told.gpus[1]
+    assert gpu.mig is True
+    assert gpu.utilization.gpu == Missing("nvmlDeviceGetUtilizationRates: Not Supported")
+    assert [each.profile for each in gpu.instances] == ["3g.71gb", "1g.18gb"]
+    assert gpu.instances[0].memory.total == 71168 << 20
+    found = {(each.pid, each.gpu, each.gi): each for each in told.processes}
+    assert len(found) == len(told.processes) == 4  # no process twice, though the GPU and its instance both list them
+    inside = found[103, gpu.uuid, gpu.instances[0].gi]
+    assert inside.memory == Missing("NVML does not tell")
+    assert isinstance(inside.utilization.gpu, Missing)
+    busy, idle = found[101, told.gpus[0].uuid, None], found[102, told.gpus[0].uuid, None]
+    assert (busy.memory, busy.utilization.gpu, busy.utilization.memory, busy.kind) == (1 << 30, 30, 15, "C")
+    assert idle.utilization.gpu == 0
+
+
+def test_processes_come_and_go(start: Callable[[], Watcher], machine: Path) -> None:
+    watcher = start()
+    before = len(answer(watcher.look(slow=False)).processes)
+    (machine / "processes").write_text("".join(f"0 {pid} 1048576 0 many\n" for pid in range(1000, 1200)))
+    assert len(answer(watcher.look(slow=False)).processes) == before + 200
+    (machine / "processes").unlink()
+    assert len(answer(watcher.look(slow=False)).processes) == before
+
+
+@pytest.mark.parametrize("fault", ["hang", "stuck"])
+def test_a_driver_that_hangs(fault: str, start: Callable[[], Watcher], machine: Path, tmp_path: Path) -> None:
+    watcher = start()
+    answer(watcher.look(slow=True))
+    (machine / "faults").write_text(f"nvmlDeviceGetPowerUsage {fault}\n")
+    told = watcher.look(slow=False)
+    assert isinstance(told, Missing)
+    assert told.reason.startswith("NVML gave no answer within 0.6 s")
+    if fault == "stuck":
+        assert watcher._stuck is not None
+        stuck = watcher._stuck[0].pid
+        again = watcher.look(slow=True)
+        assert isinstance(again, Missing)
+        assert f"process {stuck} waits for the driver" in again.reason
+        assert watcher._talk is None  # none was started meanwhile
+        other = start().look(slow=False)  # nor by another gpudock of this user
+        assert isinstance(other, Missing)
+        assert f"NVML is stuck: process {stuck}" in other.reason
+        asked, _ = nvml.ask(
+            proc.run, str(watch.driver(roots.roots_for(None, None, str(machine))).library), turn_folder=str(tmp_path)
+        )
+        assert isinstance(asked, Missing)
+        assert f"process {stuck}" in asked.reason
+        os.kill(stuck, signal.SIGKILL)
+    (machine / "faults").unlink()
+    until = time.monotonic() + 5
+    while isinstance(told := watcher.look(slow=True), Missing) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert len(answer(told).gpus) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("nvmlDeviceGetTemperature segfault", "NVML crashed: SIGSEGV"),
+        ("nvmlInit_v2 error:18", "nvmlInit_v2: Driver/library version mismatch"),
+        ("nvmlSystemGetDriverVersion error:15", "nvmlSystemGetDriverVersion: GPU is lost"),
+    ],
+)
+def test_a_driver_that_fails_is_asked_again(
+    fault: str, reason: str, start: Callable[[], Watcher], machine: Path
+) -> None:
+    watcher = start()
+    (machine / "faults").write_text(fault + "\n")
+    assert watcher.look(slow=True) == Missing(reason)
+    (machine / "faults").unlink()
+    answer(watcher.look(slow=True))
+
+
+def test_a_driver_that_keeps_failing_is_asked_less_often(start: Callable[[], Watcher], machine: Path) -> None:
+    watcher = start()
+    (machine / "faults").write_text("nvmlInit_v2 error:9\n")
+    for _ in range(2):
+        assert watcher.look(slow=True) == Missing("nvmlInit_v2: Driver Not Loaded")
+    (machine / "faults").unlink()
+    assert watcher.look(slow=True) == Missing("nvmlInit_v2: Driver Not Loaded")  # remembered for a second
+    watcher._not_before = 0.0
+    answer(watcher.look(slow=True))
+
+
+def test_a_lost_gpu_does_not_hide_the_other(start: Callable[[], Watcher], machine: Path) -> None:
+    watcher = start()
+    (machine / "faults").write_text("nvmlDeviceGetMinorNumber error:15\n")
+    told = answer(watcher.look(slow=True))
+    assert told.gpus == ()
+    assert told.problems == tuple(f"GPU {index}: nvmlDeviceGetMinorNumber: GPU is lost" for index in (0, 1))
+    (machine / "faults").unlink()
+    assert answer(watcher.look(slow=True)).gpus == ()
+    watcher._began -= watch.RENEW + 1  # later a new child finds them again
+    assert len(answer(watcher.look(slow=True)).gpus) == 2
+
+
+def test_a_reading_that_fails_says_so_and_nothing_else(start: Callable[[], Watcher], machine: Path) -> None:
+    watcher = start()
+    (machine / "faults").write_text("nvmlDeviceGetTemperature error:15\nnvmlDeviceGetProcessUtilization error:4\n")
+    told = answer(watcher.look(slow=True))
+    assert told.gpus[0].temperature.gpu == Missing("nvmlDeviceGetTemperature: GPU is lost")
+    assert told.gpus[0].temperature.memory == 46
+    assert {each.utilization.gpu for each in told.processes if each.gi is None} == {
+        Missing("nvmlDeviceGetProcessUtilization: Insufficient Permissions")
+    }
+
+
+def test_another_driver_is_noticed(start: Callable[[], Watcher], machine: Path) -> None:
+    watcher = start()
+    answer(watcher.look(slow=True))
+    assert watcher._talk is not None
+    before = watcher._talk.pid
+    version = machine / "sys/module/nvidia/version"
+    text = version.read_text()
+    try:
+        version.write_text("580.200.01\n")
+        answer(watcher.look(slow=True))
+        assert watcher._talk.pid != before
+    finally:
+        version.write_text(text)
+
+
+def test_an_old_gpu_tells_less(session_root: Path, tmp_path: Path) -> None:
+    folder = session_root / "watched-k80"
+    build.build(description.make(1, "K80", "470.256.02"), str(folder), runner=proc.run)
+    where = roots.roots_for(None, None, str(folder))
+    watcher = Watcher(lambda: watch.driver(where), turns=str(tmp_path))
+    try:
+        gpu: Gpu = answer(watcher.look(slow=True)).gpus[0]
+        assert gpu.ecc.retired_pending is False
+        assert isinstance(gpu.remapped.failed, Missing)
+        assert gpu.profiling.tensor == Missing("nvmlGpmQueryDeviceSupport: this GPU does not count it")
+        assert gpu.pcie.sent == Missing("being measured")
+        time.sleep(0.3)
+        assert answer(watcher.look(slow=True)).gpus[0].pcie.sent == 0
+    finally:
+        watcher.close()
+
+
+def test_no_driver_at_all(tmp_path: Path) -> None:
+    watcher = Watcher(lambda: watch.Driver(None, ""), turns=str(tmp_path))
+    assert watcher.look(slow=True) == Missing("there is no NVIDIA driver: no libnvidia-ml.so.1")
+
+
+def test_it_lets_go_of_the_driver(start: Callable[[], Watcher], tmp_path: Path) -> None:
+    watcher = start()
+    answer(watcher.look(slow=True))
+    assert watcher._talk is not None
+    talk = watcher._talk
+    with nvml_turn.taken(str(tmp_path), 1.0) as turn:  # between two looks the turn is free
+        assert isinstance(turn, int)
+    watcher.close()
+    assert talk.ended is not None
