@@ -73,6 +73,11 @@ def clients(own: Mapping[str, str], machine: Machine) -> tuple[Client, ...]:
     return tuple(found)
 
 
+def installed(machine: Machine) -> tuple[Client, ...]:
+    """Every engine whose program is here, as this user reaches it. Raises UsageError for broken settings of docker."""
+    return tuple(client for name in NAMES if (client := _client(name, {}, machine)))
+
+
 def _client(name: str, own: Mapping[str, str], machine: Machine) -> Client | None:
     program = machine.program(name)
     if program is None:

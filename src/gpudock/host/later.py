@@ -26,6 +26,11 @@ class Later(Generic[T]):
         except BaseException as error:  # noqa: BLE001  raised again in the thread that asks for the result
             self._error = error
 
+    @property
+    def done(self) -> T | None:
+        """The result if it is there already; None while it is awaited, and when there was an error."""
+        return self._outcome[0] if self._outcome else None
+
     def result(self) -> T:
         self._thread.join()
         if self._error is not None:

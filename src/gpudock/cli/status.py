@@ -1,0 +1,89 @@
+"""`gpudock status`: who uses which GPU, once or again and again."""
+
+import os
+import sys
+import time
+
+from gpudock.cli.options import HOST, HostOptions
+from gpudock.cli.terminal import say_simulated, show
+from gpudock.cli.verb import Option, Verb
+
+WAIT = 3.0  # seconds for the names of containers
+LACKING = 4  # the exit code without a GPU, as of every HostError
+
+
+def status(
+    *,
+    as_json: bool,
+    watch: bool,
+    interval: str,
+    commands: bool,
+    driver_root: str | None,
+    dev_root: str | None,
+    simulated: str | None,
+) -> int:
+    """Show who uses which GPU: person, container, program.
+
+    What cannot be read is "?". An owner is whoever gpudock, a label, the container's project or the process says; see
+    docs/monitoring.md. Without the right to ask the container engine, a container is shown by its id.
+
+    Exit code 4 when there is no GPU that can be read.
+    """
+    from gpudock.facts.base import Missing
+    from gpudock.host import roots
+    from gpudock.monitor.assemble import collector
+    from gpudock.monitor.sample import Sample, encode
+    from gpudock.monitor.table import render
+
+    beat = _interval(interval)
+    host = HostOptions(driver_root, dev_root, simulated)
+    where = roots.roots_for(host.driver_root, host.dev_root, host.simulated)
+    if where.simulated:
+        say_simulated()
+    made = collector(where, os.environ, interval=beat, commands=commands, wait=WAIT)
+    try:
+        sample: Sample = made.look(slow=True)
+        while watch:
+            text = encode(sample).decode() if as_json else render(sample)
+            _draw(text, again=not as_json and sys.stdout.isatty())
+            time.sleep(beat)
+            sample = made.look()
+    finally:
+        made.stop()
+    if as_json:
+        print(encode(sample).decode())
+    else:
+        show(render(sample))
+    return LACKING if isinstance(sample.gpus, Missing) else 0
+
+
+def _draw(text: str, *, again: bool) -> None:
+    """In the place of the last one on a terminal."""
+    if again:
+        sys.stdout.write("\x1b[H\x1b[J")
+    show(text + ("" if again else "\n"))
+    sys.stdout.flush()
+
+
+def _interval(text: str) -> float:
+    from gpudock.errors import UsageError
+
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.5 <= value <= 3600:
+        raise UsageError(f"--interval {text!r} is no number of seconds from 0.5 to 3600.")
+    return value
+
+
+STATUS = Verb(
+    status,
+    (
+        Option(("--json",), "as_json", "Print the whole sample as JSON.", default=False),
+        Option(("--watch", "-w"), "watch", "Show it again and again, until Ctrl-C.", default=False),
+        Option(("--interval",), "interval", "Seconds between two looks of --watch. [default: 2]", "2", "SECONDS"),
+        Option(("--commands",), "commands", "Show command lines, which may hold secrets.", default=False),
+        *HOST[:3],
+    ),
+)

@@ -1,0 +1,74 @@
+"""Who is behind the processes on the GPUs: asks /proc, the engines and the accounts, and hands it to gather."""
+
+from collections.abc import Collection, Sequence
+
+from gpudock.host.root import Root
+from gpudock.monitor import gather, owner
+from gpudock.monitor.accounts import Accounts
+from gpudock.monitor.gather import Home
+from gpudock.monitor.known import Containers, Known, Wanted
+from gpudock.monitor.pods import Pods
+from gpudock.monitor.processes import Processes, Seen, own_namespace
+from gpudock.monitor.sample import Container, Engine, Person, Process, Use
+from gpudock.monitor.use import Uses
+
+USE_EVERY = 5  # looks: cgroups cost more to read than all processes
+APART = "gpudock sees other process ids than the driver tells: it runs in a container that needs --pid=host"
+
+
+class Machine:
+    """This machine's processes, containers and people. `wait`: seconds to wait for engines at each look."""
+
+    def __init__(
+        self, root: Root, proc: Root, sys: Root, engines: Containers, *, commands: bool = False, wait: float = 0.0
+    ) -> None:
+        self._processes = Processes(proc, commands=commands)
+        self._accounts, self._pods, self._uses = Accounts(root), Pods(root), Uses(sys)
+        self._engines, self._wait = engines, wait
+        self._looks = 0
+        self._used: dict[str, Use] = {}
+        self.problems = (APART,) if own_namespace(proc) else ()
+
+    def engines(self) -> tuple[Engine, ...]:
+        return self._engines.engines()
+
+    def look(self, told: Sequence[Process]) -> tuple[tuple[Process, ...], tuple[Container, ...], tuple[Person, ...]]:
+        """The driver's processes with all that can be said of them, their containers, and the people."""
+        homes = {} if self.problems else self._homes({each.pid for each in told})
+        processes = gather.processes(told, homes)
+        containers = gather.containers(processes, homes, self._use(homes))
+        return processes, containers, gather.people(processes)
+
+    def _homes(self, pids: set[int]) -> dict[int, Home]:
+        seen = self._processes.look(pids)
+        wanted = {pid: self._wanted(each) for pid, each in seen.items()}
+        known = self._engines.find({each for all_of in wanted.values() for each in all_of}, self._wait)
+        return {pid: self._home(each, wanted[pid], known) for pid, each in seen.items()}
+
+    def _wanted(self, seen: Seen) -> tuple[Wanted, ...]:
+        if not seen.place.ids or seen.place.engine == "cri":  # the engines that are asked here do not know those
+            return ()
+        user = owner.engine_user(seen.place, seen.uid, self._accounts)
+        return tuple(Wanted(each, user, seen.place.engine) for each in seen.place.ids)
+
+    def _home(self, seen: Seen, wanted: Collection[Wanted], known: dict[Wanted, Known]) -> Home:
+        """The deepest container that an engine knows; else the deepest of all."""
+        hit = next((known[each] for each in wanted if each in known), None)
+        told = hit.container if hit else None
+        pod = self._pods.pod(seen.place, told)
+        return Home(
+            seen=seen,
+            user="" if seen.uid is None else self._accounts.name(seen.uid),
+            container=told.id if told else next(iter(seen.place.ids), ""),
+            told=told,
+            engine=hit.engine if hit else "",
+            pod=pod,
+            owner=owner.owner(seen.place, told, pod, seen.uid, self._accounts),
+        )
+
+    def _use(self, homes: dict[int, Home]) -> dict[str, Use]:
+        places = {each.container: dict(each.seen.place.paths) for each in homes.values() if each.container}
+        if self._looks % USE_EVERY == 0 or places.keys() - self._used.keys():
+            self._used = self._uses.look(places)
+        self._looks += 1
+        return self._used

@@ -1,0 +1,136 @@
+"""From processes to containers to people: pure, given what was read of each."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from gpudock.engine import labels
+from gpudock.engine.containers import Container as Told
+from gpudock.facts.base import Missing
+from gpudock.monitor.owner import COMPOSE_SERVICE, PODMAN_PROJECT, PROJECT, SERVICE, text
+from gpudock.monitor.processes import Seen
+from gpudock.monitor.sample import Container, Gpu, Owner, Person, Pod, Process, Use
+
+
+class Home(NamedTuple):
+    """What was found out of a process by its id."""
+
+    seen: Seen
+    user: str  # name of its account
+    container: str  # id
+    told: Told | None  # what an engine knows of it
+    engine: str
+    pod: Pod | None
+    owner: Owner | None
+
+
+def processes(told: Iterable[Process], homes: Mapping[int, Home]) -> tuple[Process, ...]:
+    return tuple(_at_home(each, homes.get(each.pid)) for each in told)
+
+
+def _at_home(process: Process, home: Home | None) -> Process:
+    if home is None:
+        return process
+    return Process(
+        pid=process.pid,
+        gpu=process.gpu,
+        gi=process.gi,
+        ci=process.ci,
+        kind=process.kind,
+        memory=process.memory,
+        utilization=process.utilization,
+        name=home.seen.name,
+        command=home.seen.command,
+        uid=home.seen.uid,
+        user=home.user,
+        started=home.seen.started,
+        container=home.container,
+        pod=home.pod,
+        job=home.seen.place.job,
+        owner=home.owner,
+    )
+
+
+def containers(
+    all_processes: Sequence[Process], homes: Mapping[int, Home], uses: Mapping[str, Use]
+) -> tuple[Container, ...]:
+    """Those that have a process on a GPU, in the order in which they hold most of the GPUs' memory."""
+    members: dict[str, list[Process]] = {}
+    for each in all_processes:
+        if each.container:
+            members.setdefault(each.container, []).append(each)
+    found = [_container(identity, inside, homes, uses) for identity, inside in members.items()]
+    return tuple(sorted(found, key=lambda each: (-_known(each.memory), each.id)))
+
+
+def _container(identity: str, inside: list[Process], homes: Mapping[int, Home], uses: Mapping[str, Use]) -> Container:
+    home = homes[inside[0].pid]
+    told = home.told
+    return Container(
+        id=identity,
+        engine=home.engine,
+        name=told.name[:128] if told else home.pod.container if home.pod else "",
+        image=told.image[:256] if told else "",
+        environment=text(told, labels.ENV),
+        project=text(told, PROJECT, PODMAN_PROJECT),
+        service=text(told, COMPOSE_SERVICE, SERVICE),
+        pod=home.pod,
+        owner=home.owner,
+        gpus=_gpus(inside),
+        memory=total(each.memory for each in inside),
+        utilization=total(each.utilization.gpu for each in inside),
+        use=uses.get(identity, Use()),
+    )
+
+
+def people(all_processes: Sequence[Process]) -> tuple[Person, ...]:
+    """Owners with what they have; who holds most GPUs first. Processes without a known owner are nobody's."""
+    members: dict[tuple[str, int | None], list[Process]] = {}
+    for each in all_processes:
+        if each.owner is not None:
+            members.setdefault((each.owner.name, each.owner.uid), []).append(each)
+    found = [
+        Person(
+            name=name,
+            uid=uid,
+            gpus=_gpus(theirs),
+            memory=total(each.memory for each in theirs),
+            utilization=total(each.utilization.gpu for each in theirs),
+            processes=len({each.pid for each in theirs}),
+            containers=tuple(dict.fromkeys(each.container for each in theirs if each.container)),
+        )
+        for (name, uid), theirs in members.items()
+    ]
+    return tuple(sorted(found, key=lambda each: (-len(each.gpus), -_known(each.memory), each.name)))
+
+
+def total(values: Iterable[int | Missing]) -> int | Missing:
+    """The sum; unknown as soon as one part is."""
+    result = 0
+    for value in values:
+        if isinstance(value, Missing):
+            return value
+        result += value
+    return result
+
+
+def held(gpus: Iterable[Gpu], all_processes: Sequence[Process], since: dict[str, float], now: float) -> tuple[Gpu, ...]:
+    """The GPUs with the time for which they were held and idle. `since` remembers when that began, by UUID."""
+    occupied = {each.gpu for each in all_processes}
+    result = []
+    for gpu in gpus:
+        if gpu.uuid in occupied and gpu.utilization.gpu == 0:
+            gpu = replace(gpu, idle=round(now - since.setdefault(gpu.uuid, now), 1))  # noqa: PLW2901
+        else:
+            since.pop(gpu.uuid, None)
+        result.append(gpu)
+    return tuple(result)
+
+
+def _gpus(of: Iterable[Process]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.gpu for each in of))
+
+
+def _known(memory: int | Missing) -> int:
+    return -1 if isinstance(memory, Missing) else memory

@@ -1,0 +1,86 @@
+"""What /proc tells of the processes on the GPUs. Each process is read once, and recognised by its start time."""
+
+import os
+from typing import NamedTuple
+
+from gpudock.host.root import Root
+from gpudock.monitor import mounted
+from gpudock.monitor.cgroup import Place, place
+
+LONGEST = 256  # characters of a command
+INITIAL = 0xEFFFFFFC  # inode number of the machine's first pid namespace
+
+
+class Seen(NamedTuple):
+    pid: int
+    started: float  # Unix time
+    uid: int | None  # real, on the host
+    name: str
+    command: str  # "" unless commands were asked for
+    place: Place
+
+
+class Processes:
+    """`commands`: read command lines too. They hold secrets, so it is nobody's default."""
+
+    def __init__(self, proc: Root, *, commands: bool = False) -> None:
+        self._proc, self._commands = proc, commands
+        self._known: dict[int, tuple[bytes, Seen]] = {}
+        self._boot = _boot_time(proc)
+        self._tick = os.sysconf("SC_CLK_TCK")
+
+    def look(self, pids: set[int]) -> dict[int, Seen]:
+        """Those that are there. A process that is gone already, or is not ours to see, is missing."""
+        now: dict[int, tuple[bytes, Seen]] = {}
+        for pid in pids:
+            try:
+                stat = self._proc.read(f"/{pid}/stat", 4096)
+            except OSError:
+                continue
+            start = stat.rpartition(b")")[2].split()[19:20]
+            known = self._known.get(pid)
+            if known is not None and [known[0]] == start:
+                now[pid] = known
+            elif start:
+                now[pid] = (start[0], self._read(pid, stat, int(start[0])))
+        self._known = now
+        return {pid: seen for pid, (_, seen) in now.items()}
+
+    def _read(self, pid: int, stat: bytes, start: int) -> Seen:
+        name = stat.partition(b"(")[2].rpartition(b")")[0].decode(errors="replace")
+        found = place(self._proc.text(f"/{pid}/cgroup", 1 << 16) or "")
+        if not found.ids and (ids := mounted.ids(self._proc, pid)):
+            found = found._replace(ids=ids, by_mounts=True)
+        return Seen(
+            pid=pid,
+            started=self._boot + start / self._tick,
+            uid=_uid(self._proc.text(f"/{pid}/status", 8192) or ""),
+            name=name,
+            command=self._command(pid) if self._commands else "",
+            place=found,
+        )
+
+    def _command(self, pid: int) -> str:
+        words = (self._proc.text(f"/{pid}/cmdline", 4 * LONGEST) or "").rstrip("\0").split("\0")
+        return " ".join(words)[:LONGEST]
+
+
+def own_namespace(proc: Root) -> bool:
+    """Whether processes have other numbers here than the driver tells: in a container without --pid=host."""
+    link = proc.readlink("/self/ns/pid") or ""
+    return link.startswith("pid:[") and link != f"pid:[{INITIAL}]"
+
+
+def _uid(status: str) -> int | None:
+    for line in status.splitlines():
+        if line.startswith("Uid:"):
+            words = line.split()
+            return int(words[1]) if len(words) > 1 and words[1].isdecimal() else None
+    return None
+
+
+def _boot_time(proc: Root) -> float:
+    for line in (proc.text("/stat", 1 << 20) or "").splitlines():
+        if line.startswith("btime "):
+            return float(line.split()[1])
+    return 0.0

@@ -1,0 +1,122 @@
+"""What a container takes of processors, memory and disks, from its cgroup of version 1 or 2."""
+
+import time
+
+from gpudock.facts.base import Missing
+from gpudock.host.root import Root
+from gpudock.monitor.cgroup import UNIFIED, folder
+from gpudock.monitor.sample import Use
+
+UNLIMITED = 1 << 60  # version 1 says "no limit" as the largest multiple of a page
+GONE = Missing("its cgroup cannot be read")
+
+
+class Uses:
+    """Of containers, by id. Processors in use are what they worked between two looks."""
+
+    def __init__(self, sys: Root) -> None:
+        self._sys = sys
+        self._before: dict[str, tuple[float, float]] = {}
+
+    def look(self, containers: dict[str, dict[str, str]]) -> dict[str, Use]:
+        """`containers`: id -> the paths of the cgroups of one of its processes, by controller."""
+        now = time.monotonic()
+        found = {each: self._one(each, paths, now) for each, paths in containers.items()}
+        self._before = {
+            each: (now, use.cpu_seconds) for each, use in found.items() if not isinstance(use.cpu_seconds, Missing)
+        }
+        return found
+
+    def _one(self, container: str, paths: dict[str, str], now: float) -> Use:
+        unified = folder(paths.get(UNIFIED, ""), container)
+        if container in unified:
+            use = self._version_2(f"/fs/cgroup{unified}")
+        elif any(container in path for path in paths.values()):
+            use = self._version_1({name: folder(path, container) for name, path in paths.items()}, container)
+        else:
+            return Use(**dict.fromkeys(Use.__struct_fields__, Missing("the container has no cgroup of its own")))
+        return self._with_rate(container, use, now)
+
+    def _with_rate(self, container: str, use: Use, now: float) -> Use:
+        before = self._before.get(container)
+        cpu: float | Missing
+        if isinstance(use.cpu_seconds, Missing):
+            cpu = use.cpu_seconds
+        elif before is None or now <= before[0]:
+            cpu = Missing("needs two looks")
+        else:
+            cpu = round(max(use.cpu_seconds - before[1], 0.0) / (now - before[0]), 3)
+        return Use(
+            cpu=cpu,
+            cpu_seconds=use.cpu_seconds,
+            memory=use.memory,
+            memory_limit=use.memory_limit,
+            read=use.read,
+            written=use.written,
+        )
+
+    def _version_2(self, place: str) -> Use:
+        used = self._pairs(f"{place}/cpu.stat").get("usage_usec")
+        limit = self._text(f"{place}/memory.max")
+        cached = self._pairs(f"{place}/memory.stat").get("inactive_file", 0)
+        read, written = _io(self._text(f"{place}/io.stat"), "rbytes=", "wbytes=")
+        return Use(
+            cpu_seconds=GONE if used is None else used / 1e6,
+            memory=_without(self._number(f"{place}/memory.current"), cached),
+            memory_limit=None if limit == "max" else int(limit) if limit.isdecimal() else GONE,
+            read=read,
+            written=written,
+        )
+
+    def _version_1(self, paths: dict[str, str], container: str) -> Use:
+        def place(controller: str) -> str:
+            return f"/fs/cgroup/{controller}{paths.get(controller, '')}"
+
+        if container not in paths.get("memory", ""):
+            memory: int | Missing = GONE
+            limit: int | Missing | None = GONE
+        else:
+            cached = self._pairs(f"{place('memory')}/memory.stat").get("total_inactive_file", 0)
+            memory = _without(self._number(f"{place('memory')}/memory.usage_in_bytes"), cached)
+            limit = self._number(f"{place('memory')}/memory.limit_in_bytes")
+        used = self._number(f"{place('cpuacct')}/cpuacct.usage") if container in paths.get("cpuacct", "") else GONE
+        moved = self._text(f"{place('blkio')}/blkio.throttle.io_service_bytes_recursive") if "blkio" in paths else ""
+        moved = moved or (self._text(f"{place('blkio')}/blkio.throttle.io_service_bytes") if "blkio" in paths else "")
+        read, written = _io(moved, "Read ", "Write ")
+        return Use(
+            cpu_seconds=used if isinstance(used, Missing) else used / 1e9,
+            memory=memory,
+            memory_limit=None if isinstance(limit, int) and limit >= UNLIMITED else limit,
+            read=read,
+            written=written,
+        )
+
+    def _text(self, path: str) -> str:
+        return (self._sys.text(path, 1 << 16) or "").strip()
+
+    def _number(self, path: str) -> int | Missing:
+        text = self._text(path)
+        return int(text) if text.isdecimal() else GONE
+
+    def _pairs(self, path: str) -> dict[str, int]:
+        lines = (line.split() for line in self._text(path).splitlines())
+        return {words[0]: int(words[1]) for words in lines if len(words) == 2 and words[1].isdecimal()}
+
+
+def _without(value: int | Missing, cached: int) -> int | Missing:
+    """As engines count it: file contents that can be dropped at once are nobody's need."""
+    return value if isinstance(value, Missing) else max(value - cached, 0)
+
+
+def _io(text: str, read: str, written: str) -> tuple[int | Missing, int | Missing]:
+    """Added up over devices: "8:0 rbytes=1 wbytes=2 ..." or "8:0 Read 1"."""
+    if not text:
+        return GONE, GONE
+    sums = [0, 0]
+    for line in text.splitlines():
+        for place, name in enumerate((read, written)):
+            _, there, rest = line.partition(f" {name}")
+            number = rest.partition(" ")[0]
+            if there and number.isdecimal():
+                sums[place] += int(number)
+    return sums[0], sums[1]

@@ -1,0 +1,227 @@
+"""From a process id to container, environment and person, on recorded /proc trees."""
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from gpudock.facts.base import Missing
+from gpudock.monitor import known
+from gpudock.monitor.sample import Container, Owner, Pod, Process, Utilization
+from unit.monitor.proctree import Tree
+from unit.monitor.test_cgroup import FORMS, POD, UNDER, A, B
+
+GPU, OTHER = "GPU-0", "GPU-1"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path)
+
+
+def on_gpu(pid: int, gpu: str = GPU, memory: int | Missing = 100, load: int = 10) -> Process:
+    return Process(pid=pid, gpu=gpu, memory=memory, utilization=Utilization(gpu=load))
+
+
+def look(tree: Tree, *pids: int) -> tuple[tuple[Process, ...], tuple[Container, ...]]:
+    processes, containers, _ = tree.machine().look([on_gpu(pid) for pid in pids])
+    return processes, containers
+
+
+@pytest.mark.parametrize("form", [form for form, (_, ids, engine) in FORMS.items() if ids and engine != "cri"])
+def test_each_form_leads_to_the_engines_container(form: str, tree: Tree) -> None:
+    text, ids, engine = FORMS[form]
+    tree.process(7, text)
+    tree.container(engine or "docker", ids[0], "trainer")
+    (process,), (container,) = look(tree, 7)
+    assert process.container == container.id == ids[0]
+    assert (container.name, container.image, container.engine) == ("trainer", "image-of-trainer", engine or "docker")
+
+
+def test_what_the_deepest_id_is_not_known_the_next_one_is(tree: Tree) -> None:
+    tree.process(7, f"0::/docker/{A}/docker/{B}\n")
+    tree.container("docker", A, "outer")
+    (process,), (container,) = look(tree, 7)
+    assert (process.container, container.name) == (A, "outer")
+
+
+def test_an_unknown_container_is_shown_by_its_id_and_its_owner_is_the_processes(tree: Tree) -> None:
+    tree.process(7, f"0::/docker/{A}\n", uid=1000)
+    (process,), (container,) = look(tree, 7)
+    assert (container.id, container.name, container.engine, container.label) == (A, "", "", A[:12])
+    assert process.owner == Owner(name="alice", uid=1000)
+
+
+def test_everything_that_is_known_of_a_process(tree: Tree) -> None:
+    tree.process(7, f"0::/system.slice/docker-{A}.scope\n", start=123_400)
+    tree.container(
+        "docker", A, "jup", gpudock__owner="alice", gpudock__env="torch", com__docker__compose__project="lab",
+        com__docker__compose__service="jupyter",
+    )  # fmt: skip
+    (process,), (container,) = look(tree, 7)
+    assert (process.name, process.uid, process.user, process.command) == ("python3", 0, "root", "")
+    assert process.started == 1795990000 + 1234.0
+    assert process.owner == container.owner == Owner(name="alice", source="label")
+    assert (container.environment, container.project, container.service) == ("torch", "lab", "jupyter")
+    assert (container.gpus, container.memory, container.utilization) == ((GPU,), 100, 10)
+
+
+def test_command_lines_are_read_only_when_asked_for(tree: Tree) -> None:
+    tree.process(7, "0::/\n", uid=1000)
+    processes, _, _ = tree.machine(commands=True).look([on_gpu(7)])
+    (process,) = processes
+    assert process.command == "python3 train.py --token=secret"
+
+
+def test_podman_of_a_user_without_cgroups_is_found_by_its_mounts(tree: Tree) -> None:
+    source = f"/home/bob/.local/share/containers/storage/overlay-containers/{A}/userdata/hostname"
+    mounts = f"30 20 0:5 / / rw - overlay overlay rw\n31 30 8:1 {source} /etc/hostname rw - ext4 /dev/sda1 rw\n"
+    tree.process(7, "0::/\n", uid=231072 + 5, mounts=mounts)
+    tree.engines[1001] = ("podman",)
+    tree.container("podman", A, "bobs", gpudock__owner="alice")
+    (process,), (container,) = look(tree, 7)
+    assert (process.container, container.name) == (A, "bobs")
+    assert process.owner == Owner(name="bob", uid=1001, source="subuid")
+
+
+def test_nobody_gets_into_somebody_elses_container_by_a_cgroup_of_his_own(tree: Tree) -> None:
+    tree.process(7, f"0::/user.slice/user-1001.slice/user@1001.service/x/docker-{A}.scope\n", uid=1001)
+    tree.container("docker", A, "alices", gpudock__owner="alice")
+    (process,), (container,) = look(tree, 7)
+    assert (container.name, container.engine) == ("", "")
+    assert process.owner == Owner(name="bob", uid=1001, source="path")
+    assert tree.asked == []
+
+
+def test_pods_are_named_by_the_kubelets_folders_and_no_engine_is_asked(tree: Tree) -> None:
+    tree.process(7, f"0::/kubepods.slice/kubepods-pod{UNDER}.slice/cri-containerd-{A}.scope\n")
+    tree.write(f"var/log/pods/ml_train-0_{POD}/worker/0.log", "")
+    tree.write(f"var/log/containers/train-0_ml_worker-{A}.log", "")
+    (process,), (container,) = look(tree, 7)
+    assert process.pod == Pod(uid=POD, name="train-0", namespace="ml", container="worker")
+    assert (container.label, container.owner) == ("worker", Owner(name="ml/train-0", source="pod"))
+    assert tree.asked == []
+
+
+def test_jobs(tree: Tree) -> None:
+    tree.process(7, "9:memory:/slurm/uid_1000/job_4242/step_0\n", uid=1000)
+    (process,), containers = look(tree, 7)
+    assert (process.job, process.owner) == ("4242", Owner(name="alice", uid=1000, source="job"))
+    assert containers == ()
+
+
+def test_a_process_that_is_gone_is_still_counted(tree: Tree) -> None:
+    (process,), containers = look(tree, 7)
+    assert (process.pid, process.memory, process.owner, process.name, containers) == (7, 100, None, "", ())
+
+
+def test_a_number_that_is_used_again_is_another_process(tree: Tree) -> None:
+    machine = tree.machine()
+    tree.process(7, f"0::/docker/{A}\n")
+    assert [each.container for each in machine.look([on_gpu(7)])[0]] == [A]
+    tree.process(7, f"0::/docker/{B}\n", start=9999)
+    assert [each.container for each in machine.look([on_gpu(7)])[0]] == [B]
+
+
+def test_who_does_not_see_the_machines_processes_says_so_and_guesses_nothing(tree: Tree) -> None:
+    tree.link("proc/self/ns/pid", "pid:[4026532277]")
+    tree.process(7, f"0::/docker/{A}\n")
+    machine = tree.machine()
+    assert "--pid=host" in "".join(machine.problems)
+    (process,), containers, people = machine.look([on_gpu(7)])
+    assert (process.name, containers, people) == ("", (), ())
+
+
+def test_an_engine_is_asked_once_for_all_and_not_again(tree: Tree) -> None:
+    machine = tree.machine()
+    for pid in range(1, 6):
+        tree.process(pid, f"0::/docker/{pid:064x}\n")
+        tree.container("docker", f"{pid:064x}", f"c{pid}")
+    told = [on_gpu(pid) for pid in range(1, 6)]
+    machine.look(told)
+    machine.look(told)
+    _, containers, _ = machine.look(told)
+    assert {each.name for each in containers} == {"c1", "c2", "c3", "c4", "c5"}
+    assert len(tree.asked) == 1
+
+
+def test_the_second_engine_is_asked_for_what_the_first_does_not_know(tree: Tree) -> None:
+    tree.process(7, f"0::/lab/{A}\n")
+    tree.container("podman", A, "p")
+    _, (container,) = look(tree, 7)
+    assert (container.name, container.engine) == ("p", "podman")
+    assert [argv[0] for argv in tree.asked] == ["docker", "podman"]
+
+
+def test_an_engine_that_is_down_is_said_and_what_was_known_stays(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = tree.machine()
+    tree.process(7, f"0::/docker/{A}\n")
+    tree.container("docker", A, "kept")
+    machine.look([on_gpu(7)])
+    assert [(each.name, each.problem) for each in machine.engines()] == [("docker", "")]
+    tree.broken.add("docker")
+    monkeypatch.setattr("time.monotonic", later(known.AGAIN_KNOWN + 1))
+    _, (container,), _ = machine.look([on_gpu(7)])
+    assert container.name == "kept"
+    assert "Cannot connect to the Docker daemon" in machine.engines()[0].problem
+
+
+def later(seconds: float) -> Callable[[], float]:
+    clock = time.monotonic
+    return lambda: clock() + seconds
+
+
+def test_people_add_up_over_containers_and_gpus(tree: Tree) -> None:
+    tree.process(1, f"0::/docker/{A}\n")
+    tree.process(2, "0::/\n", uid=1000)
+    tree.process(3, "0::/\n", uid=1001)
+    tree.container("docker", A, "c", gpudock__owner__uid="1000")
+    told = [on_gpu(1), on_gpu(1, OTHER), on_gpu(2), on_gpu(3, memory=Missing("NVML does not tell"))]
+    _, containers, people = tree.machine().look(told)
+    first, second = people
+    assert (first.name, first.gpus, first.memory, first.utilization) == ("alice", (GPU, OTHER), 300, 30)
+    assert (first.processes, first.containers) == (2, (A,))
+    assert (second.name, second.memory) == ("bob", Missing("NVML does not tell"))
+    assert containers[0].memory == 200
+
+
+def test_use_of_a_container_on_both_versions_of_cgroups(tree: Tree) -> None:
+    tree.process(1, f"0::/docker/{A}/child\n")
+    place = f"sys/fs/cgroup/docker/{A}"
+    tree.write(f"{place}/cpu.stat", "usage_usec 2500000\nuser_usec 1\n")
+    tree.write(f"{place}/memory.current", "1000\n")
+    tree.write(f"{place}/memory.stat", "anon 1\ninactive_file 300\n")
+    tree.write(f"{place}/memory.max", "max\n")
+    tree.write(f"{place}/io.stat", "8:0 rbytes=10 wbytes=20 rios=1\n8:16 rbytes=5 wbytes=0\n")
+    tree.process(2, f"4:memory:/docker/{B}\n3:cpuacct:/docker/{B}\n2:blkio:/docker/{B}\n0::/\n")
+    tree.write(f"sys/fs/cgroup/cpuacct/docker/{B}/cpuacct.usage", "1500000000\n")
+    tree.write(f"sys/fs/cgroup/memory/docker/{B}/memory.usage_in_bytes", "900\n")
+    tree.write(f"sys/fs/cgroup/memory/docker/{B}/memory.stat", "total_inactive_file 400\n")
+    tree.write(f"sys/fs/cgroup/memory/docker/{B}/memory.limit_in_bytes", "4096\n")
+    tree.write(f"sys/fs/cgroup/blkio/docker/{B}/blkio.throttle.io_service_bytes", "8:0 Read 7\n8:0 Write 8\nTotal 15\n")
+    _, containers = look(tree, 1, 2)
+    use = {each.id: each.use for each in containers}
+    first, second = use[A], use[B]
+    assert (first.cpu_seconds, first.memory, first.memory_limit, first.read, first.written) == (2.5, 700, None, 15, 20)
+    assert (second.cpu_seconds, second.memory, second.memory_limit) == (1.5, 500, 4096)
+    assert (second.read, second.written) == (7, 8)
+    assert first.cpu == Missing("needs two looks")
+
+
+def test_a_container_without_a_cgroup_of_its_own_has_no_use(tree: Tree) -> None:
+    tree.process(1, f"0::/lost/{A}\n")
+    _, (container,) = look(tree, 1)
+    assert container.use.memory == Missing("its cgroup cannot be read")
+
+
+def gone(containers: Iterable[Container]) -> list[str]:
+    return [each.name for each in containers]
+
+
+def test_a_container_that_went_away_between_two_looks_is_gone(tree: Tree) -> None:
+    machine = tree.machine()
+    tree.process(1, f"0::/docker/{A}\n")
+    tree.container("docker", A, "short")
+    assert gone(machine.look([on_gpu(1)])[1]) == ["short"]
+    assert gone(machine.look([])[1]) == []
