@@ -90,7 +90,7 @@ def _owner(process: Process) -> str:
 
 def _aligned(rows: Sequence[Row], right: set[int]) -> str:
     """Columns; the last one is not filled up."""
-    cut = [tuple(_cut(cell) if place < len(row) - 1 else cell for place, cell in enumerate(row)) for row in rows]
+    cut = [(*(_cut(_plain(cell)) for cell in row[:-1]), _plain(row[-1])) for row in rows]
     widths = [max(map(_width, column)) for column in zip(*cut, strict=True)]
     lines = []
     for row in cut:
@@ -102,10 +102,13 @@ def _aligned(rows: Sequence[Row], right: set[int]) -> str:
     return "\n" + "\n".join(lines)
 
 
+def _plain(text: str) -> str:
+    """On one line: what has no place in a table is shown as "?"."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
+
+
 def _cut(text: str) -> str:
-    """At most SHORT characters on one line: what has no place in a table is shown as "?"."""
-    plain = "".join(each if each.isprintable() else "?" for each in text)
-    return plain if len(plain) <= SHORT else plain[: SHORT - 1] + "…"
+    return text if len(text) <= SHORT else text[: SHORT - 1] + "…"
 
 
 def _width(text: str) -> int:

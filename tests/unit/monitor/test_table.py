@@ -1,0 +1,67 @@
+"""What `gpudock status` prints."""
+
+from msgspec.structs import replace
+
+from gpudock.cli.terminal import safe
+from gpudock.facts.base import Missing
+from gpudock.monitor import words
+from gpudock.monitor.sample import Sample
+from gpudock.monitor.table import render
+from unit.monitor import demo
+
+
+def lines(sample: Sample) -> list[str]:
+    return [" ".join(line.split()) for line in render(sample).splitlines()]
+
+
+def test_gpus_and_who_is_on_them() -> None:
+    text = lines(demo.sample())
+    assert "driver 580.159.04 CUDA 13.0" in text[0]
+    assert "0 NVIDIA H200 73 % 40.0 / 140.4 GiB 490 / 700 W 58 C alice" in text
+    assert "2 NVIDIA H200 0 % 12.0 / 140.4 GiB 88 / 700 W 34 C carol (idle for 30 min)" in text
+    assert "2:0 MIG 3g.71gb 12.0 / 71.0 GiB carol" in text
+    assert "3 NVIDIA H200 0 % 0.0 / 140.4 GiB 88 / 700 W 34 C -" in text
+    assert "4242 0 36.0 GiB 63 % alice alice-jupyter python3" in text
+    assert "6161 2:0 ? 0 % carol c3c3c3c3c3c3 python3" in text  # unknown memory is "?"
+
+
+def test_columns_stand_below_each_other() -> None:
+    table = [line for line in render(demo.sample()).splitlines() if line and line[0].isdigit()][:3]
+    assert len({line.index("NVIDIA") for line in table}) == 1
+
+
+def test_no_gpu_and_no_process_are_said() -> None:
+    assert "No GPU can be shown: there is no NVIDIA driver." in lines(
+        Sample(time=1.0, gpus=Missing("there is no NVIDIA driver"))
+    )
+    assert "No process uses a GPU." in lines(demo.sample(processes=(), containers=(), people=()))
+
+
+def test_old_data_and_problems_are_said() -> None:
+    text = lines(demo.sample(age=95.0, problems=("docker: it is not running",)))
+    assert "OLD: nothing was read for 1 min" in text[0]
+    assert text[-1] == "note: docker: it is not running"
+
+
+def test_names_of_others_do_nothing_to_a_terminal_or_a_table() -> None:
+    sample = demo.sample()
+    evil = replace(sample.containers[0], name="x\x1b[2J\n\r\u202e" + "y" * 300)
+    owner = replace(sample.processes[0].owner, name="名前" * 30)  # type: ignore[type-var]
+    process = replace(sample.processes[0], name="rm\t-rf\n\x07", owner=owner)
+    text = render(replace(sample, containers=(evil, *sample.containers[1:]), processes=(process,)))
+    row = text.splitlines()[-1]
+    assert row.startswith("4242")
+    shown = safe(text)
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+    assert "\u202e" not in shown
+    assert "x?[2J???yyy" in shown
+
+
+def test_numbers_in_words() -> None:
+    assert [words.size(each) for each in (0, 1023, 1 << 20, 1536 << 20, 150754820096)] == [
+        "0 B", "1023 B", "1.0 MiB", "1.5 GiB", "140 GiB",
+    ]  # fmt: skip
+    assert words.size(Missing("no")) == words.share(Missing("no"), Missing("no")) == words.known(None) == "?"
+    assert words.share(Missing("no"), 1 << 30) == "? / 1.0 GiB"
+    assert [words.span(each) for each in (5, 65, 3700, 90_000)] == ["5 s", "1 min", "1 h 1 min", "1 d 1 h"]
