@@ -224,3 +224,41 @@ def reading(argv: tuple[str, ...]) -> Iterator[Callable[[int], bytes]]:
             said.seek(0)
             text = said.read(1 << 16).decode(errors="backslashreplace").strip()
             raise HostError(f"{' '.join(argv[:2])} failed.", why=text[-300:] or f"exit code {code}")
+
+
+def detached(argv: tuple[str, ...]) -> None:
+    """Start a program that lives on by itself, without a terminal. Raises HostError when it cannot be started."""
+    try:
+        child = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+    except OSError as error:
+        raise HostError(f"{argv[0]} cannot be started.", why=error.strerror or str(error)) from error
+    child.returncode = 0  # nobody waits for it
+
+
+@contextlib.contextmanager
+def feeding(argv: tuple[str, ...]) -> Iterator[Callable[[bytes], object]]:
+    """A program that is given its input as it comes, by a function that writes. Raises HostError when it fails.
+
+    After an exception its input ends where it is, so that it finds it broken and cleans up by itself.
+    """
+    import tempfile  # noqa: PLC0415  start-up time: nothing else needs it
+
+    with tempfile.TemporaryFile() as said:
+        try:
+            child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=said, stderr=said, start_new_session=True)
+        except OSError as error:
+            raise HostError(f"{argv[0]} cannot be started.", why=error.strerror or str(error)) from error
+        assert child.stdin is not None
+        try:
+            with contextlib.suppress(BrokenPipeError):  # why it went away is what it said
+                yield child.stdin.write
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                child.stdin.close()
+            child.wait()
+        if child.returncode:
+            said.seek(0)
+            text = said.read(1 << 16).decode(errors="backslashreplace").strip()
+            raise HostError(f"{' '.join(argv[:2])} failed.", why=text[-300:] or f"exit code {child.returncode}")

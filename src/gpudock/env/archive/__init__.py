@@ -1,0 +1,1 @@
+"""An environment in one file: image, recipe and lock, in pieces with checksums."""

@@ -1,0 +1,1 @@
+"""What answers inside an environment: commands, secrets, addresses, and how they are reached from elsewhere."""

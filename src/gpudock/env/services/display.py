@@ -1,0 +1,114 @@
+"""Where an environment's windows appear: on the caller's X display, or on one of its own that VNC shows.
+
+The container gets a cookie of its own for that one display, in its memory. Access control stays as it is.
+"""
+
+import os
+import secrets
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from gpudock import proc, publish
+from gpudock.engine.containers import Container
+from gpudock.env.recipe import Recipe
+from gpudock.env.services import xauth
+from gpudock.env.services.place import RUN
+from gpudock.env.services.table import VNC_PASSWORD
+from gpudock.env.services.xauth import Display
+from gpudock.env.session import Session
+from gpudock.env.state import State
+from gpudock.errors import EngineError, HostError, UsageError
+
+INSIDE = ":0"
+_COOKIE = RUN + "/xauth"
+_SOCKETS = "/tmp/.X11-unix"  # noqa: S108  where X programs look
+_VNC_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
+_SET_VNC = f"""umask 077
+vncpasswd -f >{VNC_PASSWORD}.new && chown "$1" {VNC_PASSWORD}.new && mv {VNC_PASSWORD}.new {VNC_PASSWORD}"""
+_LARGEST = 1 << 16
+
+
+class Shown(NamedTuple):
+    flags: tuple[str, ...] = ()
+    files: Mapping[str, bytes] = {}
+    draws: bool = False
+
+
+def shown(session: Session, recipe: Recipe, key: str) -> Shown:
+    """What the container needs for the recipe's display. Raises HostError, InputError, UsageError."""
+    if recipe.display == "vnc":
+        return Shown(("-e", "DISPLAY=:1"), draws=True)
+    if recipe.display != "x11":
+        return Shown()
+    if session.remote:
+        raise UsageError("display: x11 needs an engine on this machine.", mend="take display: vnc")
+    text = session.environment.get("DISPLAY", "")
+    if not text:
+        raise HostError(
+            "There is no X display: DISPLAY is not set.", mend="start from a desktop, by ssh -X, or take display: vnc"
+        )
+    found = xauth.display(text)
+    source = _relayed(session, found, key) if found.port else f"{found.socket}:{_SOCKETS}/X0"
+    flags = ("-v", source, "-e", f"DISPLAY={INSIDE}", "-e", f"XAUTHORITY={_COOKIE}")
+    return Shown(flags, {_COOKIE: xauth.file(_cookie(session, text, found), Display(0))}, draws=True)
+
+
+def _cookie(session: Session, text: str, found: Display) -> bytes:
+    """A new one for this container where the server makes them, else the user's own."""
+    with tempfile.TemporaryDirectory(prefix="gpudock-x11-") as folder:
+        path = f"{folder}/xauth"
+        words = ("xauth", "-q", "-f", path, "generate", text, ".", "trusted", "timeout", "0")
+        made = session.run(proc.Command(words, timeout=10.0))
+        if made.ok and os.path.exists(path):
+            new = xauth.cookie(_file(path), found, socket.gethostname().encode())
+            if new:
+                return new
+    own = session.environment.get("XAUTHORITY") or session.environment.get("HOME", "") + "/.Xauthority"
+    cookie = xauth.cookie(_file(own), found, socket.gethostname().encode())
+    if cookie is None:
+        raise HostError(
+            f"There is no cookie for the display {text}.",
+            why=f"xauth made none, and {own} has none" if made.code != proc.NOT_FOUND else "xauth is not installed",
+            mend="see what this says: xauth list; a server without access control is not used",
+        )
+    session.say("this X server makes no cookies of its own for containers: the container gets a copy of yours")
+    return cookie
+
+
+def _file(path: str) -> bytes:
+    try:
+        return publish.read_capped(path, _LARGEST)
+    except OSError:
+        return b""
+
+
+def _relayed(session: Session, found: Display, key: str) -> str:
+    """A display that ssh forwards listens on this machine's own loopback, which a container does not reach: a relay
+    gives it a socket, for as long as ssh does.
+    """
+    base = session.environment.get("XDG_RUNTIME_DIR") if os.geteuid() else "/run"
+    folder = f"{base or tempfile.gettempdir()}/gpudock/x11/{key}"
+    publish.make_folder(folder, 0o755)
+    proc.detached((sys.executable, "-m", "gpudock.env.services.x11_relay", f"{folder}/X0", str(found.port)))
+    return f"{folder}:{_SOCKETS}"
+
+
+def with_vnc(session: Session, recipe: Recipe, container: Container, kept: State, who: tuple[int, int]) -> State:
+    """The generated password, in the form that Xvnc reads, which its own program makes."""
+    if recipe.display != "vnc" and "vnc" not in recipe.services:
+        return kept
+    password = kept.vnc or "".join(secrets.choice(_VNC_LETTERS) for _ in range(8))  # VNC looks at no more than 8
+    words = ("exec", "-i", "--user", "0", container.id, "/bin/sh", "-c", _SET_VNC, "sh", f"{who[0]}:{who[1]}")
+    done = session.ask(*words, stdin=password.encode() + b"\n")
+    if not done.ok:
+        raise EngineError(
+            "The VNC password could not be set.",
+            why=done.err.strip()[-200:],
+            mend="the image needs tigervnc: gpudock build",
+        )
+    return msgspec.structs.replace(kept, vnc=password)
