@@ -16,6 +16,7 @@ VERBS = {
     "build": ("build", "build", "Build an image with GPUs in RUN steps; no driver stays in it."),
     "compose": ("compose", "compose", "Run docker compose or podman-compose; services get their GPUs."),
     "status": ("status", "STATUS", "Show who uses which GPU: person, container, program."),
+    "top": ("top", "TOP", "Watch it live: sort, filter, follow, logs, stop."),
     "host": ("host", "host", "Show what gpudock sees of this machine; write snapshots."),
     "refresh": ("refresh", "refresh", "Make driver tree and CDI specification fit the machine."),
     "configure": ("configure", "configure", "Make docker, podman, containerd or CRI-O know the runtime."),

@@ -35,7 +35,7 @@ def status(
     from gpudock.monitor.sample import Sample, encode
     from gpudock.monitor.table import render
 
-    beat = _interval(interval)
+    beat = interval_of(interval)
     host = HostOptions(driver_root, dev_root, simulated)
     where = roots.roots_for(host.driver_root, host.dev_root, host.simulated)
     if where.simulated:
@@ -65,7 +65,7 @@ def _draw(text: str, *, again: bool) -> None:
     sys.stdout.flush()
 
 
-def _interval(text: str) -> float:
+def interval_of(text: str) -> float:
     from gpudock.errors import UsageError
 
     try:

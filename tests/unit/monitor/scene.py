@@ -58,6 +58,7 @@ def sample(now: float) -> Sample:
         containers=tuple(_container(place, processes) for place in range(len(_HELD))),
         people=_people(processes),
         engines=(Engine(name="docker"), Engine(name="podman", problem="it gave no answer within 5 s")),
+        problems=("podman: it gave no answer within 5 s",),
     )
 
 

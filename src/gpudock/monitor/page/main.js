@@ -92,7 +92,6 @@ function drawProblems(sample) {
   const told = [...(sample.problems ?? [])];
   if (isMissing(sample.gpus)) told.unshift(word("noGpus", { reason: sample.gpus?.reason ?? word("unknown") }));
   else if (!sample.gpus.length) told.unshift(word("noGpusAtAll"));
-  for (const each of sample.engines ?? []) if (each.problem) told.push(word("engineProblem", { engine: each.name, problem: each.problem }));
   list($("problems"), told.map((each, i) => [each, i]), ([each, i]) => `${i}${each}`, () => el("li"), (node, [each]) => text(node, each));
   $("problems").hidden = !told.length;
 }

@@ -17,7 +17,6 @@ export default {
   lostShort: "Not connected",
   lost: "The connection to gpudock is lost. Trying again; what you see is {age} old.",
   back: "Data is current again.",
-  engineProblem: "{engine} could not be asked about its containers: {problem}",
 
   gpus: "GPUs",
   noGpus: "No GPU can be shown: {reason}",

@@ -17,7 +17,6 @@ export default {
   lostShort: "切断",
   lost: "gpudock との接続が切れました。再接続しています。表示は{age}前の値です。",
   back: "データは最新の状態に戻りました。",
-  engineProblem: "{engine} からコンテナの情報を取得できません: {problem}",
 
   gpus: "GPU",
   noGpus: "GPU を表示できません: {reason}",

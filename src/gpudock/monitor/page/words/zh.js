@@ -17,7 +17,6 @@ export default {
   lostShort: "未连接",
   lost: "与 gpudock 的连接已断开，正在重试。页面显示的是 {age}前的数据。",
   back: "数据已恢复更新。",
-  engineProblem: "无法从 {engine} 获取容器信息：{problem}",
 
   gpus: "GPU",
   noGpus: "无法显示 GPU：{reason}",

@@ -1,0 +1,70 @@
+"""What can be done to a container from the table: see its logs, or stop it. Decided here, done by its engine."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from gpudock.engine import detect
+from gpudock.errors import EngineError, GpudockError, RefusedError
+from gpudock.monitor.sample import Container, Sample
+from gpudock.plan.quote import quote
+from gpudock.proc import Command, Runner
+
+STOPPING = 40.0  # seconds: an engine waits ten before it kills
+_LINES = "200"
+
+
+class Person(NamedTuple):
+    """Who sits before the screen."""
+
+    uid: int
+    name: str
+
+
+def person(environment: Mapping[str, str], uid: int, name_of: Callable[[int], str]) -> Person:
+    """Whoever called sudo is meant, not root: root is nobody's name for a container."""
+    caller = environment.get("SUDO_UID", "")
+    mine = int(caller) if uid == 0 and caller.isdecimal() else uid
+    return Person(mine, name_of(mine))
+
+
+def chosen(sample: Sample, id_: str) -> Container:
+    """The container, if an engine that can be asked has it. Raises RefusedError."""
+    container = sample.container(id_)
+    if container is None:
+        raise RefusedError("This process is in no container.", mend="choose a line of a container")
+    if not container.engine:
+        raise RefusedError(f"No engine that can be asked here has the container {quote(container.label)}.")
+    return container
+
+
+def stoppable(container: Container, me: Person) -> None:
+    """Only one's own. A label that says so is enough: who may write it may stop the container without gpudock too."""
+    owner = container.owner
+    if owner is not None and (owner.uid == me.uid if owner.uid is not None else owner.name == me.name):
+        return
+    whose = quote(owner.name) if owner else "somebody who is not known"
+    raise RefusedError(
+        f"{quote(container.label)} belongs to {whose}: only one's own containers are stopped here.",
+        mend=f"ask {whose}, or use {container.engine} itself" if owner else f"use {container.engine} itself",
+    )
+
+
+def logs(container: Container) -> tuple[str, ...]:
+    """The command that shows the end of the logs and follows them. Raises EngineError."""
+    return (*_words(container), "logs", "--follow", "--tail", _LINES, "--", container.id)
+
+
+def stop(container: Container, run: Runner) -> None:
+    """Raises EngineError."""
+    told = run(Command((*_words(container), "stop", "--", container.id), timeout=STOPPING))
+    if not told.ok:
+        why = (told.err.strip().splitlines() or [f"exit code {told.code}"])[-1]
+        raise EngineError(f"{container.engine} did not stop {quote(container.label)}.", why=quote(why, 200))
+
+
+def _words(container: Container) -> tuple[str, ...]:
+    try:
+        return detect.clients({"engine": container.engine}, detect.this_machine(os.environ))[0].words
+    except GpudockError as error:
+        raise EngineError(f"{container.engine} cannot be asked from here.", why=error.what) from error

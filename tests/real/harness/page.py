@@ -1,0 +1,124 @@
+"""The page on the scene's server, in Debian's Chromium: on loopback, and whatever would leave the machine is counted."""
+
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, sync_playwright
+
+from gpudock.monitor.page.routes import routes
+from gpudock.monitor.serve import application
+from unit.monitor.scene import SceneHistory, SceneSource
+
+if TYPE_CHECKING:
+    import uvicorn
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_ERRAND = re.compile(r"\w+ (?:http://)?[\w.-]+\.(?:google|googleapis|gvt1)\.com[:/]")
+WIDE = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+class Outside:
+    """A proxy for everything that is not on loopback: it answers nobody, and remembers who was asked for."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._asked: list[str] = []
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                caller, _ = self._listener.accept()
+            except OSError:
+                return
+            with caller:
+                self._asked.append(caller.recv(200).decode(errors="replace"))
+
+    def asked(self) -> list[str]:
+        """Without Chromium's own errands: the time, its account, its updates."""
+        return [each for each in self._asked if not _ERRAND.match(each)]
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@dataclass
+class Seen:
+    """What happened in a page besides what it shows."""
+
+    said: list[str] = field(default_factory=list)  # errors and warnings on the console, and uncaught exceptions
+    asked: list[str] = field(default_factory=list)  # addresses
+
+    def watch(self, page: Page) -> None:
+        def console(message: ConsoleMessage) -> None:
+            if message.type in {"error", "warning"}:
+                self.said.append(message.text)
+
+        def error(raised: Error) -> None:
+            self.said.append(str(raised))
+
+        def request(made: Request) -> None:
+            self.asked.append(made.url)
+
+        page.on("console", console)
+        page.on("pageerror", error)
+        page.on("request", request)
+
+
+@contextmanager
+def serving(source: SceneSource) -> Iterator[str]:
+    """The address of a server that is there meanwhile."""
+    server, address, thread = _started(source)
+    try:
+        yield address
+    finally:
+        stop(server, thread)
+
+
+def _started(source: SceneSource) -> "tuple[uvicorn.Server, str, threading.Thread]":
+    import uvicorn
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        application(source, SceneHistory(), routes()), log_level="critical", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    return server, f"http://127.0.0.1:{listener.getsockname()[1]}/", thread
+
+
+def stop(server: "uvicorn.Server", thread: threading.Thread) -> None:
+    server.should_exit = True
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+@contextmanager
+def browser() -> Iterator[tuple[Browser, Outside]]:
+    outside = Outside()
+    proxy = (f"--proxy-server=http://127.0.0.1:{outside.port}", "--proxy-bypass-list=127.0.0.1")
+    try:
+        with sync_playwright() as playwright:
+            started = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *proxy])
+            yield started, outside
+            started.close()
+    finally:
+        outside.close()
