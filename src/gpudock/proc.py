@@ -24,6 +24,7 @@ class Command(NamedTuple):
     """argv, what to feed it, and how long it may take (seconds). `env` replaces the caller's environment.
 
     The child also inherits `pass_fds`. With kill=False it is only asked to stop: KILL in a driver call can hang a GPU.
+    With terminal=True it stays at the user's terminal, where it may ask for a password, and has all the time it wants.
     """
 
     argv: tuple[str, ...]
@@ -32,6 +33,7 @@ class Command(NamedTuple):
     env: Mapping[str, str] | None = None
     pass_fds: tuple[int, ...] = ()
     kill: bool = True
+    terminal: bool = False
 
 
 class Result(NamedTuple):
@@ -61,12 +63,12 @@ def run(command: Command) -> Result:
             stderr=subprocess.PIPE,
             env=dict(command.env) if command.env is not None else None,
             pass_fds=command.pass_fds,
-            start_new_session=True,
+            start_new_session=not command.terminal,
         )
     except (OSError, ValueError) as error:  # ValueError: a NUL character in an argument
         return Result(NOT_FOUND, "", f"{command.argv[0]}: {getattr(error, 'strerror', None) or error}")
     try:
-        out, err = child.communicate(command.stdin or None, timeout=command.timeout)
+        out, err = child.communicate(command.stdin or None, timeout=None if command.terminal else command.timeout)
     except subprocess.TimeoutExpired:
         return Result(TIMED_OUT, "", _stop(child, command))
     except BaseException:

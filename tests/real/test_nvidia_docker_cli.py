@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pty
 import re
 import socket
 import subprocess
@@ -136,6 +137,45 @@ def test_exit_code_and_global_options(caller: Caller) -> None:
     host = caller.engine.env["DOCKER_HOST"]
     words = (f"-H{host}", "run", "--rm", "--network=none", image, "/bin/sh", "-c", "exit 7")
     assert caller(*words, check=False, DOCKER_HOST="unix:///no/such").returncode == 7
+
+
+# As sudo: it asks at the terminal, once for all that runs in one session of it.
+SUDO = """#!/bin/sh
+read -r _ _ _ _ _ session _ </proc/$$/stat
+if [ ! -e "$STAMP.$session" ]; then
+    printf 'password for you: ' >/dev/tty && read -r word </dev/tty || exit 1
+    echo asked >>"$STAMP"
+    sleep 0.2
+    [ "$word" = secret ] || exit 1
+    : >"$STAMP.$session"
+fi
+exec "$@"
+"""
+
+
+@pytest.mark.parametrize("mode", ["1", "2"])
+def test_nv_docker_may_ask_for_a_password(caller: Caller, tmp_path: Path, mode: str) -> None:
+    image = images.load(caller.engine, "tiny")
+    sudo = tmp_path / "sudo"
+    sudo.write_text(SUDO)
+    sudo.chmod(0o755)
+    env = caller.env | {"STAMP": str(tmp_path / "stamp"), "GPUDOCK_NVIDIA_DOCKER": mode, "NV_DOCKER": f"{sudo} docker"}
+    words = ("run", "--rm", "--network=none", image, "/bin/ls", "/dev")
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(sys.executable, [sys.executable, "-m", "gpudock.cli.nvidia_docker", *words], env)
+    said = b""
+    with (
+        open(terminal, "r+b", buffering=0) as console,
+        contextlib.suppress(OSError),
+    ):  # EIO: nobody has it open any more
+        while part := console.read(1 << 16):
+            said += part
+            if part.endswith(b"password for you: "):
+                console.write(b"secret\n")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, said
+    assert gpus(said.decode()) == (set() if mode == "1" else {"nvidia0", "nvidia1"})
+    assert (tmp_path / "stamp").read_text() == "asked\n"  # once
 
 
 def test_version(caller: Caller) -> None:

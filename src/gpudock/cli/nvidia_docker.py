@@ -9,10 +9,15 @@ from gpudock.cli.terminal import safe, say
 from gpudock.compat import cli_environment
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gpudock.compat.cli_start import Start
     from gpudock.engine.detect import Machine
     from gpudock.errors import GpudockError
     from gpudock.plan.document import Plan
+    from gpudock.proc import Runner
+
+_DEBUG = "NV_DEBUG"
 
 
 def main() -> None:
@@ -27,6 +32,28 @@ def _mode() -> int:
     return bounded(lambda: _second(words), print_error)
 
 
+def _runner(environment: "Mapping[str, str]") -> "Runner":
+    """Runs what docker is asked. `sudo docker` and the like may have to ask for a password: at the terminal, and one
+    after the other, so that sudo remembers the first answer.
+    """
+    import threading
+
+    from gpudock import proc
+
+    first = cli_environment.docker(environment)[0]
+    if os.path.basename(first) == "docker":
+        return proc.run
+    one_at_a_time = threading.Lock()
+
+    def run(command: "proc.Command") -> "proc.Result":
+        if command.argv[0] != first:
+            return proc.run(command)
+        with one_at_a_time:
+            return proc.run(command._replace(terminal=True))
+
+    return run
+
+
 def _become(start: "Start") -> int:
     from gpudock.cli import run
 
@@ -35,15 +62,19 @@ def _become(start: "Start") -> int:
     for note in start.notes:
         say(note)
     print(start.banner, end="", flush=True)
+    if os.environ.get(_DEBUG) and not start.dry_run:
+        from shlex import join
+
+        print(safe("+ " + join(start.argv)), file=sys.stderr, flush=True)  # as the shell script that it was
     return run.become(start.argv, dry_run=start.dry_run)
 
 
 def _second(words: tuple[str, ...]) -> int:
-    from gpudock import proc
     from gpudock.cli import run
     from gpudock.compat import v2
 
-    tools = v2.Tools(proc.run, _machine, lambda wish: run.tools(wish, os.environ), run.file_text)
+    runner = _runner(os.environ)
+    tools = v2.Tools(runner, _machine, lambda wish: run.tools(wish, os.environ)._replace(run=runner), run.file_text)
     return _become(v2.start(words, os.environ, tools))
 
 
@@ -58,7 +89,7 @@ def _first(words: tuple[str, ...]) -> int:
     from gpudock.compat import nv_host_http, v1
 
     tools = v1.Tools(
-        run=proc.run,
+        run=_runner(os.environ),
         show=proc.show,
         warn=_log,
         plan=_plan,
@@ -94,6 +125,10 @@ def _failed(error: "GpudockError") -> int:
     why = f"\n  why:  {error.why}" if error.why else ""
     mend = f"\n  mend: {error.mend}" if error.mend else ""
     _log(f"Error: {error.what}{why}{mend}")
+    if os.environ.get(_DEBUG):
+        import traceback
+
+        print(safe("".join(traceback.format_exception(error))), file=sys.stderr)
     return 1
 
 

@@ -5,12 +5,11 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gpudock import __version__
-
 if TYPE_CHECKING:
     from gpudock.errors import GpudockError
     from gpudock.refresh.paths import Paths
 
+_LIKE = "1.0.1"  # whose behaviour this is; gpudock's own version tells `gpudock --version`
 FAILED = 1  # as nvidia-docker 1 ended, whatever the reason
 
 
@@ -32,12 +31,13 @@ def called(words: Sequence[str]) -> int:
     """Do what the words say. Raises GpudockError."""
     from gpudock import proc
     from gpudock.compat import plugin_unit
+    from gpudock.compat.volume import usual_folder
     from gpudock.refresh import paths, program
 
     where = paths.default_paths()
-    asked = _parser(f"{where.state}/volumes").parse_args(words)
+    asked = _parser(usual_folder(where)).parse_args(words)
     if asked.version:
-        print(f"NVIDIA Docker plugin: {__version__}")
+        print(f"NVIDIA Docker plugin: {_LIKE}")
         return 0
     if asked.install_unit:
         print("\n".join(plugin_unit.install(plugin_unit.daemon(program.installed()), proc.run)))

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from gpudock.compat.volume import Volumes
     from gpudock.refresh.paths import Paths
 
-_HELP = "Where volumes are. [default: /var/lib/gpudock/volumes]"
+_HELP = "Where volumes are. [default: /var/lib/nvidia-docker/volumes]"
 _folder = click.option("-d", "--volumes", "folder", metavar="FOLDER", help=_HELP)
 
 
@@ -115,10 +115,10 @@ def serve(words: tuple[str, ...]) -> int:
 def _volumes(folder: str | None) -> "tuple[Volumes, Paths]":
     import os
 
-    from gpudock.compat.volume import Volumes
+    from gpudock.compat.volume import Volumes, usual_folder
     from gpudock.refresh import paths
     from gpudock.refresh.current import current
 
     where = paths.default_paths()
     paths.check(where)
-    return Volumes(os.path.abspath(folder or f"{where.state}/volumes"), lambda: current(where).plan), where
+    return Volumes(os.path.abspath(folder or usual_folder(where)), lambda: current(where).plan), where

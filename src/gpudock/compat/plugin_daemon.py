@@ -27,9 +27,9 @@ LOOK = 2.0  # seconds between looks at the specification
 
 
 class Settings(NamedTuple):
-    listen: str = "localhost:3476"
-    sockets: str = "/run/docker/plugins"  # folder of the socket
-    volumes: str = "/var/lib/gpudock/volumes"
+    listen: str
+    sockets: str  # folder of the socket
+    volumes: str
     spec: str | None = None  # file that tells Docker where the socket is, when it does not look there by itself
 
 

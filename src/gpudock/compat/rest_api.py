@@ -6,29 +6,25 @@ import zlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from gpudock.compat import rest_text, rest_values
+from gpudock.compat import rest_text, rest_values, v1_devices
 from gpudock.compat.plugin_http import INTERNAL, NOT_FOUND, PLAIN, Reply, Request, error
 from gpudock.compat.plugin_json import encoded
 from gpudock.compat.plugin_log import Log, explained
 from gpudock.compat.rest_host import allowed
 from gpudock.compat.rest_source import Source
-from gpudock.compat.volume_name import DRIVER
+from gpudock.compat.v1_devices import NoDeviceError
 from gpudock.errors import GpudockError, RefusedError
-from gpudock.plan import capabilities
-from gpudock.plan.document import MOUNT_POINT, Gpu, Node, Plan
+from gpudock.plan.document import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 JSON = "application/json"
-PLUGIN = "nvidia-docker"
-CONTROL = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools")
-_INDEX = re.compile(r"[+-]?[0-9]{1,9}")
 ASKS_DRIVER = re.compile(r"(?:/v1\.0)?/(?:gpu|mesos)/")  # paths whose answer may wait for the driver
 
 
 class _WrongError(RefusedError):
-    """A device or volume that is not there: `what` is the whole text of the answer."""
+    """What is not there: `what` is the whole text of the answer."""
 
 
 class RestApi:
@@ -54,8 +50,10 @@ class RestApi:
             return NOT_FOUND
         try:
             return route(request.query)
-        except _WrongError as wrong:
-            return error(400, wrong.what)
+        except NoDeviceError as missing:
+            return error(400, f"invalid device: {missing.device}")
+        except RefusedError as refused:  # a volume that is not there, or a GPU that is not to be had whole
+            return error(400, refused.what)
         except GpudockError as failed:
             self._log(explained(failed))
             return INTERNAL
@@ -80,12 +78,8 @@ class RestApi:
         except ValueError:
             raise _WrongError("400 Bad Request") from None
         plan = self._source.plan()
-        if plan is None:
-            return {"VolumeDriver": PLUGIN, "Volumes": _volumes(asked, None), "Devices": _chosen(asked, [])}
-        nodes = {node["path"]: node for node in plan["variants"][capabilities.label(capabilities.ALL)]["nodes"]}
-        control = [_device(nodes[path]) for path in CONTROL if path in nodes]
-        gpus = [_device(node) for gpu in _chosen(asked, plan["gpus"]) for node in gpu["nodes"]]
-        return {"VolumeDriver": PLUGIN, "Volumes": _volumes(asked, plan), "Devices": [*control, *gpus]}
+        devices, volumes = _devices(asked, plan), _volumes(asked, plan)
+        return {"VolumeDriver": v1_devices.DRIVER, "Volumes": volumes, "Devices": devices}
 
 
 def _text(text: str) -> Reply:
@@ -102,11 +96,6 @@ def _words(arguments: dict[str, Any]) -> str:
     return " ".join([*words, *(f"--volume={each}" for each in volumes), *(f"--device={each}" for each in devices)])
 
 
-def _device(node: Node) -> str:
-    """Where a driver's nodes are not in /dev, the container still gets them there."""
-    return node["path"] if node["host"] == node["path"] else f"{node['host']}:{node['path']}"
-
-
 def _names(asked: dict[str, list[str]], key: str) -> list[str] | None:
     """The names in a parameter, separated by spaces; None for all."""
     text = asked.get(key, [""])[0]
@@ -115,25 +104,21 @@ def _names(asked: dict[str, list[str]], key: str) -> list[str] | None:
 
 def _volumes(asked: dict[str, list[str]], plan: Plan | None) -> list[str]:
     for name in _names(asked, "vol") or ():
-        if name != DRIVER:
+        if name != v1_devices.VOLUME:
             raise _WrongError(f"invalid volume: {name}")
-    return [f"{DRIVER}_{plan['driver']}:{MOUNT_POINT}:ro"] if plan and plan["driver"] else []
+    return [v1_devices.volume(plan)] if plan and plan["driver"] else []
 
 
-def _chosen(asked: dict[str, list[str]], gpus: list[Gpu]) -> list[Gpu]:
+def _devices(asked: dict[str, list[str]], plan: Plan | None) -> list[str]:
     names = _names(asked, "dev")
-    if names is None:
-        return gpus
-    found = {gpu["uuid"]: gpu for name in names for gpu in [_named(name, gpus)]}
-    return list(found.values())
-
-
-def _named(name: str, gpus: list[Gpu]) -> Gpu:
-    """By index, or by the beginning of its UUID."""
-    if name.startswith("GPU-"):
-        found = [gpu for gpu in gpus if gpu["uuid"].startswith(name)]
-    else:
-        found = [gpus[int(name)]] if _INDEX.fullmatch(name) and 0 <= int(name) < len(gpus) else []
-    if not found:
-        raise _WrongError(f"invalid device: {name}")
-    return found[0]
+    if plan is None:
+        if names:
+            raise _WrongError(f"invalid device: {names[0]}")
+        return []
+    try:
+        gpus = v1_devices.gpus(plan, names or (), "dev")
+    except RefusedError:
+        if names:
+            raise
+        gpus = []  # nobody asks for one, and there is none to give
+    return [*v1_devices.control(plan), *gpus]

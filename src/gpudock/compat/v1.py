@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from gpudock import proc
-from gpudock.compat import cli_environment, nv_host, v1_image, v1_local, v1_remote, v1_scan
+from gpudock.compat import cli_environment, nv_host, v1_devices, v1_image, v1_remote, v1_scan
 from gpudock.compat.cli_start import Start
 from gpudock.compat.v1_docker import Docker
 from gpudock.compat.v1_error import V1Error
@@ -58,7 +58,17 @@ def _here(docker: Docker, image: str, asked: tuple[str, ...], needed: tuple[str,
     if not (plan["simulated"] or plan["wsl"]) and not tools.run(proc.Command(_MODPROBE)).ok:
         raise V1Error("Could not load UVM kernel module. Is nvidia-modprobe installed?")
     _check_cuda(docker, image, plan["cuda"], tools)
-    return v1_local.added(plan, asked, needed, docker.has_volume)
+    devices = (*v1_devices.control(plan), *v1_devices.gpus(plan, asked, "NV_GPU"))
+    return [*(f"--device={each}" for each in devices), *_volume(docker, plan, needed)]
+
+
+def _volume(docker: Docker, plan: Plan, needed: tuple[str, ...]) -> list[str]:
+    """Volumes that nvidia-docker does not have are left out."""
+    if v1_devices.VOLUME not in needed:
+        return []
+    volume = v1_devices.volume(plan)
+    there = docker.has_volume(volume.partition(":")[0])
+    return [*(() if there else (f"--volume-driver={v1_devices.DRIVER}",)), f"--volume={volume}"]
 
 
 def _there(host: nv_host.Host) -> _Make:

@@ -10,19 +10,17 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 from urllib.parse import quote_plus, urlencode
 
+from gpudock.compat.v1_devices import VOLUME, WORD
 from gpudock.compat.v1_error import V1Error
-from gpudock.compat.v1_local import VOLUME
 from gpudock.plan.quote import quote
 
 INFO = "/gpu/info/json"
 WORDS = "/docker/cli"
 OK = 200
-_NODE = r"/dev/(?:nvidia[a-z0-9-]*|nvidia-caps/nvidia-cap[0-9]+|dxg)"
 _EXPECTED = re.compile(
     r"--volume-driver=[a-zA-Z0-9][a-zA-Z0-9_.-]*"
     rf"|--volume={VOLUME}_[0-9][0-9.]*:/usr/local/nvidia:ro"
-    rf"|--device={_NODE}"
-    rf"|--device=(?:/[A-Za-z0-9_.+-]+)*(?P<node>{_NODE}):(?P=node)"  # a driver that was read elsewhere than in /dev
+    rf"|--device=(?:{WORD.pattern})"
 )
 _SHOWN = 300  # characters of a foreign text in a message
 
@@ -46,7 +44,7 @@ def cuda(fetch: Fetch) -> str:
 
 
 def added(fetch: Fetch, wanted: tuple[str, ...], needed: Iterable[str]) -> list[str]:
-    """The words that stand before the image, in the plugin's order. As v1_local.added."""
+    """The words that stand before the image, in the plugin's order. None `wanted`: all of its GPUs."""
     volumes = [name for name in needed if name == VOLUME] or list(needed)
     parts = {"vol": " ".join(volumes), **({"dev": " ".join(wanted)} if wanted else {})}
     words = _body(fetch(f"{WORDS}?{urlencode(parts, quote_via=quote_plus)}")).split(" ")

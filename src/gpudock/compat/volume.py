@@ -19,9 +19,16 @@ from gpudock.errors import GpudockError, HostError, RefusedError
 from gpudock.plan import capabilities
 from gpudock.plan.document import Plan
 from gpudock.refresh import tree
+from gpudock.refresh.paths import ROOT, Paths
 
 STARTING = 60.0  # seconds between Docker's Mount and the mount itself, at most
 _MARK = ".tmp"
+_OF_V1 = "/var/lib/nvidia-docker/volumes"  # known to people's scripts, and to what mounts the driver without asking
+
+
+def usual_folder(where: Paths) -> str:
+    """Where volumes are unless told otherwise: in nvidia-docker 1's place, when the rest is in the usual one."""
+    return _OF_V1 if where.state == ROOT.state else f"{where.state}/volumes"
 
 
 class Volume(NamedTuple):
@@ -52,7 +59,11 @@ class Volumes:
         for folder in (self.folder, self._versions):
             danger = "it is a link" if os.path.islink(folder) else publish.insecure(folder)
             if danger:
-                raise RefusedError(f"Driver volumes must not be kept in {folder}.", why=danger, mend="name another -d")
+                raise RefusedError(
+                    f"Driver volumes must not be kept in {folder}.",
+                    why=danger,
+                    mend=f"let root own it: sudo chown root:root {folder}; or name another -d",
+                )
         with self.changing():
             self._sweep()
 

@@ -45,6 +45,20 @@ def test_banner_notes_and_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("NVIDIA Docker: 1.0.1\n\ndocker run 'a b'\n", "gpudock: a note\n")
 
 
+def test_nv_debug(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Mode 2 shows the command, as the script's `set -x` did, and mode 1 where an error comes from."""
+    become: list[tuple[str, ...]] = []
+    monkeypatch.setattr("gpudock.proc.become", become.append)
+    monkeypatch.setenv("NV_DEBUG", "1")
+    assert nvidia_docker._become(Start(("docker", "run", "a b\x1b"))) == 0
+    assert capsys.readouterr().err == "+ docker run 'a b\\x1b'\n"
+    assert become == [("docker", "run", "a b\x1b")]
+    assert ended(monkeypatch, "ps", GPUDOCK_NVIDIA_DOCKER="1", NV_HOST="x", NV_DEBUG="1") == 1
+    assert "Error: invalid remote host URI\n" in (said := capsys.readouterr().err)
+    assert "Traceback" in said
+    assert "nv_host.py" in said
+
+
 def test_what_failed_before_has_said_why(capsys: pytest.CaptureFixture[str]) -> None:
     assert nvidia_docker._become(Start((), failed=125)) == 125
     assert capsys.readouterr() == ("", "")

@@ -66,7 +66,7 @@ def test_without_a_refresh_it_says_so(host: Host) -> None:
 @pytest.mark.parametrize("words", [["-v"], ["--v"]])
 def test_the_plugins_version(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     assert nvidia_docker_plugin.called(words) == 0
-    assert capsys.readouterr().out.startswith("NVIDIA Docker plugin: ")
+    assert capsys.readouterr().out == "NVIDIA Docker plugin: 1.0.1\n"
 
 
 @pytest.mark.usefixtures("host")

@@ -15,7 +15,7 @@ from gpudock.compat.rest_api import RestApi
 from gpudock.compat.rest_source import Source
 from gpudock.errors import HostError
 from gpudock.plan.document import Plan
-from unit.compat import fixture_gpus
+from unit.compat import fixture_gpus, v1_machine
 from unit.compat.fixture_gpus import DATA, Driver
 
 CASES = [case for case in json.loads((DATA / "cases.json").read_text()) if case["system"] == "rest"]
@@ -24,7 +24,8 @@ CONTROL = "--volume-driver=nvidia-docker --volume=nvidia_driver_367.57:/usr/loca
 
 
 class Rest:
-    def __init__(self, driver: Driver | None = None, *, there: bool = True) -> None:
+    def __init__(self, driver: Driver | None = None, *, there: bool = True, made: Plan | None = None) -> None:
+        self.made = made
         self.driver = driver or Driver()
         self.there = there
         self.log: list[str] = []
@@ -33,7 +34,7 @@ class Rest:
     def plan(self) -> Plan:
         if not self.there:
             raise HostError("No NVIDIA driver was found.", mend="install it")
-        return fixture_gpus.plan("/tree")
+        return self.made or fixture_gpus.plan("/tree")
 
     def get(self, target: str, method: str = "GET", host: str = "localhost:3476") -> Reply:
         path, _, query = target.partition("?")
@@ -108,6 +109,37 @@ def test_what_is_not_there(path: str, query: str, text: str) -> None:
     reply = Rest().get(f"{path}?{query}")
     assert (reply.status, reply.body.decode()) == (400, text + "\n")
     assert ("X-Content-Type-Options", "nosniff") in reply.headers
+
+
+def test_mig_devices_which_it_did_not_know() -> None:
+    """As nvidia-docker of mode 1: a GPU that is divided is not had whole, and all are its MIG devices."""
+    made = v1_machine.plan(mig={2: 2})
+    own = [[node["path"] for node in each["nodes"]] for each in made["gpus"][2]["instances"]]
+    rest = Rest(made=made)
+    every = json.loads(rest.get("/docker/cli/json").body)["Devices"]
+    assert every[2:] == [*("/dev/nvidia1", "/dev/nvidia0"), *dict.fromkeys(own[0] + own[1])]
+    assert json.loads(rest.get("/docker/cli/json?dev=2:1").body)["Devices"][2:] == own[1]
+    assert rest.get("/docker/cli?dev=0+2:1").body.decode().count("--device=") == 2 + 1 + len(own[1])
+    whole = rest.get("/docker/cli?dev=2")
+    assert whole.status == 400
+    assert b"cannot be had whole" in whole.body
+    assert rest.get("/docker/cli?dev=2:7").status == 400
+    assert rest.get("/docker/cli?dev=2:x").body == b"invalid device: 2:x\n"
+
+
+def test_a_gpu_that_is_not_divided_yet_is_nobodys() -> None:
+    made = v1_machine.plan(mig={0: 0, 1: 0, 2: 0})
+    control = ["/dev/nvidiactl", "/dev/nvidia-uvm"]
+    assert json.loads(Rest(made=made).get("/docker/cli/json").body)["Devices"] == control
+
+
+def test_wsl_has_one_node_for_all() -> None:
+    made = v1_machine.plan()
+    for variant in made["variants"].values():
+        variant["nodes"] = [v1_machine.node("/dev/dxg")]
+    for gpu in made["gpus"]:
+        gpu["nodes"] = []
+    assert json.loads(Rest(made=made).get("/docker/cli/json").body)["Devices"] == ["/dev/dxg"]
 
 
 def test_without_gpus_the_lists_are_empty() -> None:

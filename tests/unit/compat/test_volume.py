@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from gpudock.compat import volume_build, volume_use
-from gpudock.compat.volume import Volumes
+from gpudock.compat.volume import Volumes, usual_folder
 from gpudock.compat.volume_name import VolumeError, parsed
 from gpudock.errors import HostError, RefusedError
 from gpudock.plan.document import Plan
+from gpudock.refresh.paths import ROOT
 from unit.compat import fixture_gpus
 from unit.compat.fixture_gpus import VERSION
 
@@ -34,6 +35,11 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
+
+
+def test_the_usual_place_is_the_one_that_scripts_know() -> None:
+    assert usual_folder(ROOT) == "/var/lib/nvidia-docker/volumes"
+    assert usual_folder(ROOT._replace(state="/elsewhere")) == "/elsewhere/volumes"
 
 
 def test_it_is_the_face_of_the_tree(host: Host) -> None:

@@ -11,8 +11,9 @@ from gpudock.plan.quote import quote
 from gpudock.plan.request import ALL, NONE, VISIBLE_DEVICES, VOID, Request, parse_gpus, parse_visible_devices
 
 RUNTIMES = ("nvidia", "gpudock")
-NODE = re.compile(r"/dev/nvidia(\d+)$")
-CONTROL = re.compile(r"/dev/nvidia(ctl|-uvm|-uvm-tools|-modeset)$")
+_DEV = r"(?:/[^:]*)?/dev/nvidia"  # also where a driver's nodes are not the machine's own
+NODE = re.compile(_DEV + r"(\d+)$")
+CONTROL = re.compile(_DEV + r"(ctl|-uvm|-uvm-tools|-modeset)$")
 VOLUME = re.compile(r"nvidia_driver_[0-9.]+$")
 VOLUME_DRIVER = "nvidia-docker"
 _OWN_KEYS = ("gpus", "count", "devices", "capabilities", "mig")

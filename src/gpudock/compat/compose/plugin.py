@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import quote as percent
 
-from gpudock.compat.compose.ask import NODE
+from gpudock.compat.compose.ask import NODE, source
+from gpudock.compat.v1_devices import WORD
 from gpudock.errors import EngineError, RefusedError
 from gpudock.plan.quote import quote
 
@@ -73,10 +74,10 @@ def _read(address: str, text: str) -> Needs:
         driver = str(told.get("VolumeDriver") or "")
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise _nonsense(address, text) from error
-    if not all(node.startswith("/dev/") for node in nodes) or not all(_VOLUME.match(volume) for volume in volumes):
+    if not all(map(WORD.fullmatch, nodes)) or not all(_VOLUME.match(volume) for volume in volumes):
         raise _nonsense(address, text)
-    numbered = sorted((int(match[1]), node) for node in nodes if (match := NODE.match(node)))
-    control = tuple(node for node in nodes if not NODE.match(node))
+    numbered = sorted((int(match[1]), node) for node in nodes if (match := NODE.match(source(node))))
+    control = tuple(node for node in nodes if not NODE.match(source(node)))
     return Needs(tuple(node for _, node in numbered), control, volumes, driver)
 
 

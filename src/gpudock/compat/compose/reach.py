@@ -128,7 +128,8 @@ def _by_node(found: Gpus, wish: Ask) -> Request:
     assert wish.request is not None
     if not wish.nodes or found.plan is None:
         return wish.request
-    names = {node["path"]: str(gpu["index"]) for gpu in found.plan["gpus"] for node in gpu["nodes"]}
+    nodes = [(node, str(gpu["index"])) for gpu in found.plan["gpus"] for node in gpu["nodes"]]
+    names = {node["path"]: index for node, index in nodes} | {node["host"]: index for node, index in nodes}
     missing = [node for node in wish.nodes if node not in names]
     if missing:
         raise RefusedError(

@@ -13,7 +13,7 @@ from gpudock.engine.offer import Chosen
 from gpudock.errors import GpudockError
 from gpudock.plan import environment, requirement
 from gpudock.plan.quote import quote
-from gpudock.plan.request import ALL, Request
+from gpudock.plan.request import Request
 
 
 class Given(NamedTuple):
@@ -103,7 +103,7 @@ class ByEngine:
         if plan is None:
             needs = plugin.needs(plugin.ADDRESS, () if chosen.everything else chosen.visible)
         else:
-            needs = style.plan_needs(plan, Request(chosen.uuids) if chosen.uuids else Request(ALL))
+            needs = style.plan_needs(plan, chosen.uuids)
         gift = style.volume_gift(needs, named=bool(wish.nodes))
         return Given(gift, ", ".join((*gift.devices, *gift.volumes)), notes, chosen.uuids)
 
@@ -117,9 +117,8 @@ def by_plugin(address: str, ask_plugin: plugin.Fetch = plugin.fetch) -> Giver:
         if wish.nodes:
             needs = plugin.needs(address, ask=ask_plugin)
         else:
-            needs = plugin.needs(address, devices if isinstance(devices, tuple) else (), ask=ask_plugin)
-        if isinstance(devices, int):
-            needs = needs._replace(gpus=needs.gpus[:devices])
+            first = tuple(map(str, range(devices))) if isinstance(devices, int) else devices
+            needs = plugin.needs(address, first if isinstance(first, tuple) else (), ask=ask_plugin)
         gift = style.volume_gift(needs, named=bool(wish.nodes))
         return Given(gift, ", ".join((*gift.devices, *gift.volumes)))
 

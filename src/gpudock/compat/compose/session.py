@@ -155,7 +155,7 @@ def templated(path: str, session: Session, gpus: tuple[str, ...]) -> tuple[Docum
 def gpu_nodes(gpus: reach.Gpus) -> tuple[str, ...]:
     """For GPU_DEVICES of templates: the device nodes, by number."""
     if gpus.plan is not None:
-        return style.plan_needs(gpus.plan, Request(ALL)).gpus
+        return style.plan_needs(gpus.plan).gpus
     number = gpus.offer.choose(Request(ALL), ("compute", "utility"), named=False).number
     return tuple(f"/dev/nvidia{index}" for index in range(max(number, 0)))
 

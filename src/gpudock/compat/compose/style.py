@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from gpudock.compat import v1_devices
 from gpudock.compat.compose.change import Gift
 from gpudock.compat.compose.plugin import Needs
 from gpudock.compat.compose.program import PODMAN, Program
@@ -11,12 +12,10 @@ from gpudock.engine.decide import RUNTIMES
 from gpudock.engine.offer import Chosen
 from gpudock.engine.podman import numbers
 from gpudock.errors import EngineError, UsageError
-from gpudock.plan.capabilities import DEFAULT, label
-from gpudock.plan.document import MOUNT_POINT, Plan
+from gpudock.plan.document import Plan
 from gpudock.plan.environment import CAPABILITIES
 from gpudock.plan.quote import quote
-from gpudock.plan.request import VISIBLE_DEVICES, Request
-from gpudock.plan.select import select
+from gpudock.plan.request import VISIBLE_DEVICES
 
 CDI, RUNTIME, RESERVATION, VOLUME = "cdi", "runtime", "reservation", "volume"
 STYLES = (CDI, RUNTIME, RESERVATION, VOLUME)
@@ -103,22 +102,10 @@ def _entry(driver: str, ids: tuple[str, ...], capabilities: tuple[str, ...]) -> 
     return (("driver", driver), ("device_ids", list(ids)), ("capabilities", list(capabilities)))
 
 
-def plan_needs(plan: Plan, request: Request) -> Needs:
-    """What nvidia-docker 1's plugin would say of our own plan."""
-    variant = plan["variants"].get(label(DEFAULT)) or next(iter(plan["variants"].values()))
-    gpus = [node for device in select(plan, request) for node in device.nodes]
-    return Needs(
-        tuple(dict.fromkeys(map(_node, gpus))),
-        tuple(dict.fromkeys(map(_node, variant["nodes"]))),
-        (f"nvidia_driver_{plan['driver']}:{MOUNT_POINT}:ro",),
-        "nvidia-docker",
-    )
-
-
-def _node(node: object) -> str:
-    assert isinstance(node, dict)
-    host, path = node["host"], node["path"]
-    return str(path) if host == path else f"{host}:{path}"
+def plan_needs(plan: Plan, devices: tuple[str, ...] = ()) -> Needs:
+    """What nvidia-docker 1's plugin would say of our own plan. `devices`: by UUID, none for all."""
+    gpus, control = v1_devices.gpus(plan, devices, "the service"), v1_devices.control(plan)
+    return Needs(tuple(gpus), tuple(control), (v1_devices.volume(plan),), v1_devices.DRIVER)
 
 
 def volume_gift(needs: Needs, *, named: bool) -> Gift:

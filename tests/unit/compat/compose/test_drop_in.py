@@ -169,9 +169,33 @@ def test_a_plugin_that_was_named_is_asked(old: Lab) -> None:
     assert old.fetch.asked == [("far:1", "/docker/cli/json"), ("far:1", "/docker/cli/json?dev=1")]
 
 
+def test_a_number_of_gpus_is_asked_for_by_index(old: Lab) -> None:
+    """So that a machine which has fewer says so, and no device of another GPU comes along."""
+    old.write(docker_compose_yml=PLAIN + "    gpus: 2\n")
+    old.drop_in("-G")
+    assert isinstance(old.fetch, Plugin)
+    assert old.fetch.asked[-1][1] == "/docker/cli/json?dev=0+1"
+
+
+def test_nodes_of_another_dev_root(old: Lab) -> None:
+    """As the plugin tells them for a driver that was read elsewhere than in /dev."""
+    root = "/run/driver"
+    nodes = [f"{root}/dev/nvidia{name}:/dev/nvidia{name}" for name in ("ctl", "1", "0")]
+    old.fetch = Plugin(
+        {"VolumeDriver": "nvidia-docker", "Volumes": ["nvidia_driver_1.2:/usr/local/nvidia:ro"], "Devices": nodes}
+    )
+    old.write(docker_compose_yml=PLAIN + f"  one:\n    image: x\n    devices: ['{root}/dev/nvidia1:/dev/nvidia1']\n")
+    made = named(old, old.drop_in("-G").texts)["nvidia-docker-compose.yml"]["services"]
+    assert made["cuda"]["devices"] == [nodes[2], nodes[1], nodes[0]]
+    assert made["one"]["devices"] == [nodes[1], nodes[0]]
+
+
 @pytest.mark.parametrize(
     ("plugin", "error"),
     [
+        (Plugin({"Devices": ["/dev/sda"]}), EngineError),
+        (Plugin({"Devices": ["/dev/sda:/dev/nvidia0"]}), EngineError),
+        (Plugin({"Devices": ["/dev/nvidia0:/dev/nvidia0:rwm --privileged"]}), EngineError),
         (Plugin("<html>", 403), EngineError),
         (Plugin("invalid device: 9\n", 400), RefusedError),
         (Plugin("<html>no plugin</html>"), EngineError),
