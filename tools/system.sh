@@ -41,7 +41,7 @@ need_for_demo() {
 
 need_for_test() {
     local wanted=(
-        podman runc crun docker.io iptables uidmap slirp4netns fuse-overlayfs # engines
+        podman buildah runc crun docker.io iptables uidmap slirp4netns fuse-overlayfs # engines
         mmdebstrap busybox-static musl-tools patchelf gcc libc6-dev           # images and a newer Docker
         docker-compose podman-compose                                         # what compose files are tried with
         iproute2 strace hyperfine xfsprogs                                    # what tests look and measure with

@@ -47,8 +47,10 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     return made
 
 
-def build(gpudock: Product, engine: Engine, folder: Path, *flags: str, check: bool = True) -> CompletedProcess[str]:
-    name = "podman" if engine.name == "podman" else "docker"
+def build(
+    gpudock: Product, engine: Engine, folder: Path, *flags: str, check: bool = True, name: str = ""
+) -> CompletedProcess[str]:
+    name = name or ("podman" if engine.name == "podman" else "docker")
     words = ("build", "--engine", name, "--network", "none", *flags, str(folder))
     return gpudock(*words, check=check, env=engine.env)
 
@@ -91,6 +93,25 @@ def test_a_step_that_needs_cuda(gpudock: Product, engine: Engine, tmp_path: Path
     again = gpudock.run(engine, "--gpus", "1", NAME, "/probe", "libcuda.so.1") if engine.cdi_dirs else None
     assert again is None or "libcuda.so.1 ok" in again.stdout
     engine.run("rmi", NAME)
+
+
+def test_buildah_builds_without_podman(gpudock: Product, podman: Engine, tmp_path: Path) -> None:
+    """Podman, which has the same images, only looks at what was built."""
+    reference = images.load(podman, "tiny")
+    text = f"FROM {reference}\nRUN {NEEDS_CUDA} > /built\n"
+    (tmp_path / "Containerfile").write_text(text)
+    done = build(gpudock, podman, tmp_path, "-q", "-t", NAME, "--gpus", "device=1", name="buildah")
+    assert "no file of the driver is in the image" in done.stderr
+    built = said(podman, "cat /built")
+    assert f"nvml.driver {DRIVER}" in built
+    assert "nvml.count 1" in built
+    assert said(podman, "find / -xdev -name '*libcuda*'") == ""
+    podman.run("rmi", NAME)
+    (tmp_path / "Containerfile").write_text(text + "RUN cp /usr/local/nvidia/lib64/libcuda.so.1 /kept\n")
+    done = build(gpudock, podman, tmp_path, "-t", NAME, check=False, name="buildah")
+    assert done.returncode == 5, done.stderr
+    assert "/kept: " in done.stderr
+    assert not has(podman)
 
 
 @pytest.mark.parametrize(

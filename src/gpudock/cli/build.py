@@ -56,13 +56,14 @@ build = Verb(_build, OPTIONS, _scan, ("CONTEXT",))
 def _perform(arguments: "Arguments", environment: "Mapping[str, str]") -> int:
     from gpudock import proc
     from gpudock.engine import detect, local
+    from gpudock.engine.build import buildah
     from gpudock.engine.build.perform import perform
     from gpudock.engine.build.work import Tools
     from gpudock.plan.request import NONE, VOID, parse_gpus
     from gpudock.refresh import paths
 
     request = parse_gpus(arguments.own.get("gpus", "all"))
-    clients = detect.clients(arguments.own, detect.this_machine(environment))
+    clients = buildah.clients(arguments.own, detect.this_machine(environment))
     if request.devices in {NONE, VOID}:
         return _plain((*clients[0].words, "build", *arguments.words(), *arguments.contexts), arguments)
     system, own = paths.paths(environment, uid=0), paths.paths(environment, uid=os.geteuid())

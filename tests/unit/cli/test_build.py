@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gpudock.errors import UsageError
+from gpudock.errors import EngineError, UsageError
 from unit.cli.invoked import invoked
 
 
@@ -33,7 +33,25 @@ def test_help() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("--gpus", "many", "."), ("--engine", "buildah", "."), ("--tag",), ("--gpus=1", "--gpus=2")]
+    "words",
+    [
+        ("--gpus", "many", "."),
+        ("--engine", "kaniko", "."),
+        ("--engine", "buildah", "-H", "h", "."),
+        ("--tag",),
+        ("--gpus=1", "--gpus=2"),
+    ],
 )
 def test_mistakes_are_told_before_any_engine_is_asked(words: tuple[str, ...]) -> None:
     assert isinstance(invoked("build", *words).exception, UsageError)
+
+
+def test_buildah_when_it_is_asked_for_or_all_there_is(path: Path) -> None:
+    words = ("build", "--dry-run", "--gpus", "none", "--compat-volumes", ".")
+    assert isinstance(invoked(*words, "--engine", "buildah").exception, EngineError)
+    (path / "buildah").touch(0o755)
+    assert invoked(*words).stdout == "podman build --compat-volumes .\n"
+    assert invoked(*words, "--engine", "buildah").stdout == "buildah build --compat-volumes .\n"
+    (path / "podman").unlink()
+    assert invoked(*words).stdout == "buildah build --compat-volumes .\n"
+    assert isinstance(invoked("run", "--dry-run", "image").exception, EngineError)  # it runs no containers

@@ -13,6 +13,7 @@ BOOLEAN = frozenset(
         *("compress", "disable-content-trust", "force-rm", "help", "no-cache", "pull", "quiet", "rm", "squash"),
         *("check", "debug", "load", "push", "stream"),  # docker alone; what follows, podman alone
         *("all-platforms", "disable-compression", "http-proxy", "identity-label", "inherit-annotations"),
+        *("compat-volumes", "created-annotation"),
         *("inherit-labels", "layers", "logsplit", "no-hostname", "no-hosts", "omit-history", "pull-always"),
         *("pull-never", "rewrite-timestamp", "skip-unused-stages", "squash-all", "stdin", "tls-verify"),
     )

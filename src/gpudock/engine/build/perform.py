@@ -12,7 +12,7 @@ from gpudock import proc
 from gpudock.engine import local
 from gpudock.engine.asked import QUICK
 from gpudock.engine.base import Answer, Client
-from gpudock.engine.build import gpus, source, stages, steps, verify, way
+from gpudock.engine.build import buildah, gpus, source, stages, steps, verify, way
 from gpudock.engine.build.arguments import Arguments
 from gpudock.engine.build.dockerfile import Dockerfile
 from gpudock.engine.build.gpus import Gpus
@@ -35,8 +35,7 @@ class _Decided(NamedTuple):
     @property
     def command(self) -> tuple[str, ...]:
         """The engine's words up to "build"."""
-        runtime = ("--runtime", self.facts.runtime) if self.way is way.BY_RUNTIME and self.facts.runtime else ()
-        return (*self.client.words, *runtime, "build")
+        return buildah.build_words(self.client, self.facts.runtime if self.way is way.BY_RUNTIME else None)
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -78,6 +77,8 @@ def perform(arguments: Arguments, request: Request, clients: tuple[Client, ...],
         for tag in arguments.values("tag"):
             tools.say(f"tagged {tag}")
     except FailedError as failure:
+        if decided.way is way.DEVICE:
+            tools.say(way.REFUSED_BY_RUNC)
         return failure.code
     finally:
         shutil.rmtree(folder)
@@ -101,7 +102,9 @@ def _decided(
         found = way.with_file(found, client, answer, file)
     way.refuse(arguments, found)
     given = gpus.find(client, answer, request, here, tools.run)
-    return _Decided(_looking_in(client, answer, given.folder), answer, facts, found, file, given)
+    if found is not way.BY_RUNTIME:
+        client = _looking_in(client, answer, given.folder)
+    return _Decided(client, answer, facts, found, file, given)
 
 
 def _answering(clients: tuple[Client, ...], here: local.Here, tools: Tools) -> tuple[Client, Answer, Facts]:
@@ -123,7 +126,7 @@ def _answering(clients: tuple[Client, ...], here: local.Here, tools: Tools) -> t
 
 
 def _facts(client: Client, result: proc.Result, here: local.Here, tools: Tools) -> Facts:
-    if client.name == "podman":
+    if client.name in way.BUILDAHS:
         places = (f"{place.libexec}/{_RUNTIME}" for place in here.places)
         return Facts(runtime=next((path for path in places if os.path.exists(path)), None))
     told = json.loads(result.out)

@@ -9,7 +9,8 @@ from gpudock.engine.build.dockerfile import Dockerfile
 from gpudock.errors import InputError, UsageError
 from gpudock.plan.quote import quote
 
-_NAMES = {"podman": ("Containerfile", "Dockerfile"), "docker": ("Dockerfile", "dockerfile")}
+_OF_BUILDAH = ("Containerfile", "Dockerfile")
+_NAMES = {"podman": _OF_BUILDAH, "buildah": _OF_BUILDAH, "docker": ("Dockerfile", "dockerfile")}
 
 
 def read(arguments: Arguments, engine: str) -> Dockerfile:
@@ -24,7 +25,7 @@ def read(arguments: Arguments, engine: str) -> Dockerfile:
         return dockerfile.parse(_checked(sys.stdin.buffer.read(dockerfile.LIMIT + 1), "-"), "-")
     names = given or tuple(os.path.join(folder, name) for name in _NAMES[engine])
     path = next((name for name in names if os.path.isfile(name)), names[-1] if given else names[0])
-    if engine == "podman" and given and not os.path.exists(path):
+    if engine != "docker" and given and not os.path.exists(path):
         path = os.path.join(folder, given[0])  # podman looks in the context too
     try:
         with open(path, "rb") as file:
@@ -34,7 +35,7 @@ def read(arguments: Arguments, engine: str) -> Dockerfile:
 
 
 def _folder(arguments: Arguments, engine: str) -> str:
-    contexts = arguments.contexts or (("." if engine == "podman" else ""),)
+    contexts = arguments.contexts or (("." if engine != "docker" else ""),)
     if len(contexts) > 1 or not contexts[0]:
         raise UsageError(
             "The build needs one context.",

@@ -1,6 +1,5 @@
 """A built image gets its names only after every file of every layer was looked at."""
 
-import json
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -8,7 +7,7 @@ from typing import NamedTuple
 
 from gpudock import proc
 from gpudock.engine.base import Client
-from gpudock.engine.build import layers
+from gpudock.engine.build import buildah, layers
 from gpudock.engine.build.arguments import Arguments
 from gpudock.engine.build.driver_files import Driver, Judge
 from gpudock.errors import EngineError, HostError, RefusedError
@@ -25,10 +24,10 @@ class Image(NamedTuple):
 
 
 def inspect(client: Client, image: str, run: proc.Runner) -> Image:
-    result = run(proc.Command((*client.words, "image", "inspect", "--", image)))
+    result = run(proc.Command(buildah.inspect_words(client, image)))
     try:
-        told = json.loads(result.out)[0]
-        return Image(tuple(map(str, told["RootFS"].get("Layers") or ())), dict(told["Config"] or {}))
+        names, config = buildah.inspected(result.out)
+        return Image(tuple(map(str, names)), dict(config))
     except (ValueError, RecursionError, TypeError, LookupError, AttributeError) as error:
         raise EngineError(
             "The image was built, but the engine does not have it.",
@@ -41,7 +40,7 @@ def check(client: Client, image: str, driver: Driver, run: proc.Runner, reading:
     """What to say of an image without the driver. Raises RefusedError, naming the files, and EngineError."""
     expected = inspect(client, image, run).layers
     try:
-        with reading((*client.words, "save", image)) as read:
+        with reading(buildah.save_words(client, image)) as read:
             found = layers.look(read, expected, Judge(driver).reason)
     except HostError as error:
         raise EngineError("The image cannot be looked at.", why=error.why, mend="build it again") from error

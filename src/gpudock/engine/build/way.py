@@ -4,12 +4,14 @@ import re
 from typing import NamedTuple
 
 from gpudock.engine.base import Answer, Client
+from gpudock.engine.build import buildah
 from gpudock.engine.build.arguments import Arguments
 from gpudock.engine.build.dockerfile import MARK, Dockerfile
 from gpudock.engine.podman import numbers
 from gpudock.errors import EngineError, UsageError
 
-PODMAN_CDI = (5, 1)  # the first whose build knows CDI (buildah 1.36)
+BUILDAHS = ("podman", buildah.NAME)  # podman's build is buildah's
+PODMAN_CDI = (5, 1)  # the first whose build knows CDI, which is buildah 1.36's
 DOCKER_CDI = (28, 0)  # BuildKit 0.20
 BUILDX_CDI = (0, 22)
 RUNTIME = "gpudock"
@@ -38,8 +40,8 @@ STEPS = Way("steps", "the marked RUN steps run in containers, and are committed"
 
 def choose(client: Client, answer: Answer, facts: Facts) -> Way | None:
     """The way that needs the Dockerfile least; None when only marked steps can have GPUs. Raises EngineError."""
-    if client.name == "podman":
-        return _of_podman(answer, facts)
+    if client.name in BUILDAHS:
+        return _of_podman(client.name, answer, facts)
     if _buildkit(answer, facts):
         return BUILDKIT
     return BY_DEFAULT if facts.default_runtime == RUNTIME else None
@@ -63,11 +65,17 @@ def with_file(way: Way | None, client: Client, answer: Answer, file: Dockerfile)
     return STEPS
 
 
-def _of_podman(answer: Answer, facts: Facts) -> Way:
-    # The runtime first: podman 5.4.2's own build was seen not to find devices that its run finds.
+# buildah (1.43 still) lists each CDI device a second time for the device cgroup, without a kind of access.
+REFUSED_BY_RUNC = (
+    'where the runtime says "device access … cannot be empty": runc refuses what buildah writes, crun does not'
+)
+
+
+def _of_podman(name: str, answer: Answer, facts: Facts) -> Way:
+    # The runtime first: see REFUSED_BY_RUNC.
     if facts.runtime is not None and not answer.remote:
         return BY_RUNTIME
-    if numbers(answer.version) >= PODMAN_CDI:
+    if answer.cdi if name == buildah.NAME else numbers(answer.version) >= PODMAN_CDI:
         return DEVICE
     if answer.remote:
         raise EngineError(
@@ -76,8 +84,8 @@ def _of_podman(answer: Answer, facts: Facts) -> Way:
             mend="use podman 5.1 or newer there, or build on that machine",
         )
     raise EngineError(
-        f"Podman {answer.version} needs gpudock's runtime to give RUN steps GPUs.",
-        why="its build knows CDI since 5.1, and the runtime is not installed",
+        f"{name.title()} {answer.version} needs gpudock's runtime to give RUN steps GPUs.",
+        why="builds know CDI since podman 5.1 (buildah 1.36), and the runtime is not installed",
         mend="sudo gpudock refresh",
     )
 

@@ -1,19 +1,25 @@
 """Which way RUN steps get GPUs."""
 
+import json
+
 import pytest
 
 from gpudock.engine.base import Answer, Client
-from gpudock.engine.build import way
+from gpudock.engine.build import buildah, way
 from gpudock.engine.build.arguments import scan
 from gpudock.engine.build.dockerfile import parse
 from gpudock.engine.build.way import Facts, Way
+from gpudock.engine.endpoint import Endpoint
+from gpudock.engine.podman import CDI_FOLDERS
 from gpudock.errors import EngineError, UsageError
+from gpudock.proc import Result
 from unit.engine.wishes import DOCKER, PODMAN, docker
 
 MARKED = parse("FROM a\n# gpudock: gpu\nRUN b\n", "Dockerfile")
 PLAIN = parse("FROM a\nRUN b\n", "Dockerfile")
 LABS = parse("# syntax=docker/dockerfile:1-labs\nFROM a\nRUN b\n", "Dockerfile")
 BUILDX = Facts(buildx="github.com/docker/buildx v0.24.0 abc")
+BUILDAH = buildah.Buildah("/usr/bin/buildah", Endpoint("unix://"))
 OLD = docker("20.10.24", cdi=False, runtimes=("runc", "gpudock"))
 
 
@@ -24,6 +30,8 @@ OLD = docker("20.10.24", cdi=False, runtimes=("runc", "gpudock"))
         (PODMAN, Answer("4.3.1", cdi=True), Facts(runtime="/r"), way.BY_RUNTIME),
         (PODMAN, Answer("5.4.2", cdi=True), Facts(runtime="/r"), way.BY_RUNTIME),
         (PODMAN, Answer("5.4.2", cdi=True, remote=True), Facts(runtime="/r"), way.DEVICE),
+        (BUILDAH, Answer("1.28.2"), Facts(runtime="/r"), way.BY_RUNTIME),
+        (BUILDAH, Answer("1.43.2", cdi=True), Facts(), way.DEVICE),
         (DOCKER, docker("28.0.1"), BUILDX, way.BUILDKIT),
         (DOCKER, docker("28.0.1"), BUILDX._replace(buildkit=False), None),
         (DOCKER, docker("28.0.1"), BUILDX._replace(buildx="github.com/docker/buildx v0.21.3"), None),
@@ -48,7 +56,20 @@ def test_by_what_the_dockerfile_says() -> None:
         way.with_file(None, DOCKER, docker("20.10.24", cdi=False), MARKED)
 
 
+def test_what_buildah_says() -> None:
+    told = "buildah version 1.43.2 (image-spec 1.1.1, runtime-spec 1.2.1)\n"
+    assert BUILDAH.understand(Result(0, told, "")) == Answer("1.43.2", cdi=True, cdi_folders=CDI_FOLDERS)
+    assert not BUILDAH.understand(Result(0, told.replace("1.43", "1.28"), "")).cdi
+    assert BUILDAH.understand(Result(1, "", "no\nuser namespaces\n")).problem == "user namespaces"
+    assert buildah.build_words(BUILDAH, "/r") == ("buildah", "build", "--runtime", "/r")
+    assert buildah.build_words(PODMAN, "/r") == ("podman", "--runtime", "/r", "build")
+    image = {"OCIv1": {"config": {"User": "1"}, "rootfs": {"diff_ids": ["sha256:1"]}}}
+    assert buildah.inspected(json.dumps(image)) == (["sha256:1"], {"User": "1"})
+
+
 def test_podman_without_a_way() -> None:
+    with pytest.raises(EngineError, match="Buildah .* needs gpudock's runtime"):
+        way.choose(BUILDAH, Answer("1.28.2"), Facts())
     with pytest.raises(EngineError, match="needs gpudock's runtime"):
         way.choose(PODMAN, Answer("4.9.3", cdi=True), Facts())
     with pytest.raises(EngineError, match="another machine"):
