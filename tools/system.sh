@@ -47,6 +47,7 @@ need_for_test() {
         iproute2 strace hyperfine xfsprogs                                    # what tests look and measure with
         chromium fonts-droid-fallback                                         # the web page, also in Japanese and Chinese
     )
+    grep -q '^ID=ubuntu' /etc/os-release && wanted+=(docker-buildx) # Debian 12 has none: tests bring a newer one
     if ! has dpkg-query; then
         missing+=("${wanted[@]}")
         return

@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from real.harness import images, runtimes
+from real.harness import engines, images, runtimes
 from real.harness.engines import Engine
 from real.harness.product import Product, product
 
@@ -196,6 +196,26 @@ def test_parts_are_built_by_buildkit_where_it_is_switched_on(
     assert f"nvml.driver {DRIVER}" in built
     assert "gpudock-build" not in engine.run("images").stdout
     engine.run("rmi", NAME)
+
+
+def test_a_buildkit_that_allows_no_device_is_not_asked_for_one(
+    gpudock: Product, docker28: Engine, tmp_path: Path
+) -> None:
+    """Docker's own lists CDI devices and refuses them to every build, so marked steps run in containers, labs or not."""
+    reference = images.load(docker28, "tiny")
+    marked = f"FROM {reference}\nRUN --mount=type=tmpfs,target=/t echo before > /built\n# gpudock: gpu\nRUN {NEEDS_CUDA} >> /built\n"
+    with engines.with_buildx(docker28) as engine:
+        assert "nvidia.com/gpu=all.compute.utility" in engine.run("buildx", "inspect").stdout
+        (tmp_path / "Dockerfile").write_text(marked)
+        done = build(gpudock, engine, tmp_path, "-t", NAME)
+        assert "building with" in done.stderr  # BuildKit
+        assert f"nvml.driver {DRIVER}" in said(engine, "cat /built")
+        engine.run("rmi", NAME)
+        (tmp_path / "Dockerfile").write_text("# syntax=docker/dockerfile:1-labs\n" + marked)
+        told = build(gpudock, engine, tmp_path, "--dry-run")
+        assert "the marked RUN steps run in containers" in told.stderr
+        refused = engine.run("build", "--allow", "device=nvidia.com/gpu=all", str(tmp_path), check=False)
+        assert "device is not allowed by build daemon configuration" in refused.stderr
 
 
 def test_settings_are_those_of_the_engines_own_build(gpudock: Product, docker28: Engine, tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from real.harness import archive, daemons, docker_tree, leftovers
@@ -92,6 +93,20 @@ def docker_from(folder: Path, programs: Path) -> AbstractContextManager[Engine]:
 
 def installed_docker() -> dict[str, Path]:
     return {name: archive.installed(name) for name in docker_tree.PROGRAMS if name != "docker-init"}
+
+
+@contextmanager
+def with_buildx(engine: Engine) -> Iterator[Engine]:
+    """The same Docker, whose client has buildx meanwhile: then `docker build` is BuildKit's."""
+    own = Path("/usr/libexec/docker/cli-plugins", docker_tree.BUILDX)
+    plugin = own if host_docker_has_cdi() else docker_tree.programs() / docker_tree.BUILDX
+    folder = engine.folder / "client-with-buildx"
+    (folder / "cli-plugins").mkdir(parents=True)
+    (folder / "cli-plugins" / docker_tree.BUILDX).symlink_to(plugin)
+    try:
+        yield replace(engine, env=engine.env | {"DOCKER_CONFIG": str(folder)})
+    finally:
+        shutil.rmtree(folder)
 
 
 def host_docker_has_cdi() -> bool:

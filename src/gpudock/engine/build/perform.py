@@ -42,8 +42,16 @@ class _Decided(NamedTuple):
         if self.way is way.DEVICE:
             return tuple(word for device in self.gpus.devices for word in ("--device", device))
         if self.way is way.BUILDKIT:
-            return tuple(word for device in self.gpus.devices for word in ("--allow", f"device={device}"))
+            return self._of_buildkit
         return ()
+
+    @property
+    def _of_buildkit(self) -> tuple[str, ...]:
+        found = self.facts.builder
+        assert found is not None
+        asking = () if found.automatic else self.gpus.devices
+        allowed = tuple(word for device in asking for word in ("--allow", f"device={device}"))
+        return allowed if found.driver == "docker" else (*allowed, "--load")
 
     @property
     def rewritten(self) -> Dockerfile | None:
@@ -94,7 +102,7 @@ def _built(work: Work, decided: _Decided) -> str:
 def _decided(
     arguments: Arguments, request: Request, clients: tuple[Client, ...], here: local.Here, tools: Tools
 ) -> _Decided:
-    client, answer, facts = _answering(clients, here, tools)
+    client, answer, facts = _answering(arguments, clients, here, tools)
     found = way.choose(client, answer, facts)
     file = None if found is way.DEVICE else source.read(arguments, client.name)
     if found is None or file is not None:
@@ -107,7 +115,9 @@ def _decided(
     return _Decided(client, answer, facts, found, file, given)
 
 
-def _answering(clients: tuple[Client, ...], here: local.Here, tools: Tools) -> tuple[Client, Answer, Facts]:
+def _answering(
+    arguments: Arguments, clients: tuple[Client, ...], here: local.Here, tools: Tools
+) -> tuple[Client, Answer, Facts]:
     """The first engine that answers. When none does, the error is that of the first."""
     failures: list[EngineError] = []
     for client in clients:
@@ -121,20 +131,21 @@ def _answering(clients: tuple[Client, ...], here: local.Here, tools: Tools) -> t
             continue
         for failure in failures:
             tools.say(f"{failure.what} {client.name} is used instead.")
-        return client, answer, _facts(client, result, here, tools)
+        return client, answer, _facts(client, result, arguments, here, tools)
     raise failures[0]
 
 
-def _facts(client: Client, result: proc.Result, here: local.Here, tools: Tools) -> Facts:
+def _facts(client: Client, result: proc.Result, arguments: Arguments, here: local.Here, tools: Tools) -> Facts:
     if client.name in way.BUILDAHS:
         places = (f"{place.libexec}/{_RUNTIME}" for place in here.places)
         return Facts(runtime=next((path for path in places if os.path.exists(path)), None))
     told = json.loads(result.out)
     asked = tools.environment.get("DOCKER_BUILDKIT", "")
-    buildx = tools.run(proc.Command((*client.words, "buildx", "version"), timeout=QUICK))
+    named = arguments.values("builder")[-1:]
+    buildx = tools.run(proc.Command((*client.words, "buildx", "inspect", *named), timeout=QUICK))
     return Facts(
         default_runtime=str(told.get("DefaultRuntime", "")),
-        buildx=buildx.out if buildx.ok else "",
+        builder=way.builder(buildx.out) if buildx.ok else None,
         buildkit=None if not asked else asked.lower() not in {"0", "false", "f"},
     )
 

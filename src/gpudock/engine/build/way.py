@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from gpudock.engine.base import Answer, Client
+from gpudock.engine.base import KIND, Answer, Client
 from gpudock.engine.build import buildah
 from gpudock.engine.build.arguments import Arguments
 from gpudock.engine.build.dockerfile import MARK, Dockerfile
@@ -13,8 +13,28 @@ from gpudock.errors import EngineError, UsageError
 BUILDAHS = ("podman", buildah.NAME)  # podman's build is buildah's
 PODMAN_CDI = (5, 1)  # the first whose build knows CDI, which is buildah 1.36's
 DOCKER_CDI = (28, 0)  # BuildKit 0.20
-BUILDX_CDI = (0, 22)
 RUNTIME = "gpudock"
+
+
+class Builder(NamedTuple):
+    """A BuildKit as far as devices go: by `docker buildx inspect`."""
+
+    driver: str = ""  # docker: the one that is within docker, which puts images into docker's store
+    devices: bool = False  # it knows NVIDIA's CDI devices; buildx before 0.22 does not tell
+    automatic: bool = False  # whoever asks gets them
+    entitled: bool = False  # they are given to builds with --allow device; docker 28's own BuildKit is never so
+
+    @property
+    def gives(self) -> bool:
+        return self.devices and (self.automatic or self.entitled)
+
+
+def builder(told: str) -> Builder:
+    """What `docker buildx inspect` says."""
+    driver = re.search(r"^Driver:\s+(\S+)", told, re.MULTILINE)
+    allowed = re.findall(rf"^ Name:\s+{re.escape(KIND)}=\S+\n Automatically allowed:\s+(\w+)", told, re.MULTILINE)
+    entitled = re.search(r"--allow-insecure-entitlement[= ]\"?device\b", told)
+    return Builder(driver[1] if driver else "", bool(allowed), "true" in allowed, entitled is not None)
 
 
 class Facts(NamedTuple):
@@ -22,7 +42,7 @@ class Facts(NamedTuple):
 
     runtime: str | None = None  # path of gpudock's runtime on this machine
     default_runtime: str = ""  # of docker
-    buildx: str = ""  # what `docker buildx version` says
+    builder: Builder | None = None  # of docker; None without buildx
     buildkit: bool | None = None  # DOCKER_BUILDKIT
 
 
@@ -91,9 +111,8 @@ def _of_podman(name: str, answer: Answer, facts: Facts) -> Way:
 
 
 def _buildkit(answer: Answer, facts: Facts) -> bool:
-    found = re.search(r"\bv?(\d+)\.(\d+)", facts.buildx)
-    buildx = (int(found[1]), int(found[2])) if found else (0, 0)
-    return answer.cdi and facts.buildkit is not False and buildx >= BUILDX_CDI and numbers(answer.version) >= DOCKER_CDI
+    gives = facts.builder is not None and facts.builder.gives
+    return gives and answer.cdi and facts.buildkit is not False and numbers(answer.version) >= DOCKER_CDI
 
 
 # What makes no image in the engine's own store: there would be nothing to look at before it is used.

@@ -18,7 +18,24 @@ from unit.engine.wishes import DOCKER, PODMAN, docker
 MARKED = parse("FROM a\n# gpudock: gpu\nRUN b\n", "Dockerfile")
 PLAIN = parse("FROM a\nRUN b\n", "Dockerfile")
 LABS = parse("# syntax=docker/dockerfile:1-labs\nFROM a\nRUN b\n", "Dockerfile")
-BUILDX = Facts(buildx="github.com/docker/buildx v0.24.0 abc")
+BUILDX = Facts(builder=way.Builder("docker-container", devices=True, entitled=True))
+OWN = """Name:   default
+Driver: docker
+
+Nodes:
+Name:             default
+Endpoint:         default
+Status:           running
+BuildKit version: v0.25.2
+Platforms:        linux/amd64
+Devices:
+ Name:                  nvidia.com/gpu=0
+ Automatically allowed: false
+ Name:                  nvidia.com/gpu=0.compute.utility
+ Automatically allowed: false
+GC Policy rule#0:
+ All:            false
+"""  # docker 28.5.2, buildx 0.29
 BUILDAH = buildah.Buildah("/usr/bin/buildah", Endpoint("unix://"))
 OLD = docker("20.10.24", cdi=False, runtimes=("runc", "gpudock"))
 
@@ -34,7 +51,8 @@ OLD = docker("20.10.24", cdi=False, runtimes=("runc", "gpudock"))
         (BUILDAH, Answer("1.43.2", cdi=True), Facts(), way.DEVICE),
         (DOCKER, docker("28.0.1"), BUILDX, way.BUILDKIT),
         (DOCKER, docker("28.0.1"), BUILDX._replace(buildkit=False), None),
-        (DOCKER, docker("28.0.1"), BUILDX._replace(buildx="github.com/docker/buildx v0.21.3"), None),
+        (DOCKER, docker("28.5.2"), Facts(builder=way.builder(OWN)), None),
+        (DOCKER, docker("28.5.2"), Facts(builder=way.builder(OWN.replace("false", "true"))), way.BUILDKIT),
         (DOCKER, docker("27.5.1"), BUILDX, None),
         (DOCKER, docker(), Facts(default_runtime="nvidia"), None),  # NVIDIA's leaves empty files in layers
         (DOCKER, OLD, Facts(default_runtime="gpudock"), way.BY_DEFAULT),
@@ -42,6 +60,17 @@ OLD = docker("20.10.24", cdi=False, runtimes=("runc", "gpudock"))
 )
 def test_by_what_the_engine_can_do(client: Client, answer: Answer, facts: Facts, expected: Way | None) -> None:
     assert way.choose(client, answer, facts) is expected
+
+
+def test_what_a_builder_gives() -> None:
+    """Docker's own lists the devices, and refuses every build that asks for one: no configuration allows them."""
+    assert way.builder(OWN) == way.Builder("docker", devices=True)
+    assert way.builder(OWN.replace("nvidia.com/gpu", "vendor.com/other")) == way.Builder("docker")
+    flags = "BuildKit daemon flags: --allow-insecure-entitlement=network.host --allow-insecure-entitlement=device\n"
+    other = OWN.replace("Driver: docker", "Driver: docker-container").replace("Platforms", flags + "Platforms")
+    assert way.builder(other) == way.Builder("docker-container", devices=True, entitled=True)
+    assert not way.builder(other.replace("=device", "=security.insecure")).gives
+    assert way.builder("") == way.Builder()
 
 
 def test_by_what_the_dockerfile_says() -> None:
@@ -68,7 +97,7 @@ def test_what_buildah_says() -> None:
 
 
 def test_podman_without_a_way() -> None:
-    with pytest.raises(EngineError, match="Buildah .* needs gpudock's runtime"):
+    with pytest.raises(EngineError, match=r"Buildah .* needs gpudock's runtime"):
         way.choose(BUILDAH, Answer("1.28.2"), Facts())
     with pytest.raises(EngineError, match="needs gpudock's runtime"):
         way.choose(PODMAN, Answer("4.9.3", cdi=True), Facts())
