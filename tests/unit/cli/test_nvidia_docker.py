@@ -48,7 +48,12 @@ def test_banner_notes_and_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_nv_debug(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Mode 2 shows the command, as the script's `set -x` did, and mode 1 where an error comes from."""
     become: list[tuple[str, ...]] = []
-    monkeypatch.setattr("gpudock.proc.become", become.append)
+
+    def noted(argv: tuple[str, ...], *, dry_run: bool) -> int:
+        become.append(argv)
+        return int(dry_run)
+
+    monkeypatch.setattr("gpudock.cli.run.become", noted)
     monkeypatch.setenv("NV_DEBUG", "1")
     assert nvidia_docker._become(Start(("docker", "run", "a b\x1b"))) == 0
     assert capsys.readouterr().err == "+ docker run 'a b\\x1b'\n"
