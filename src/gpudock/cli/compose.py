@@ -1,6 +1,7 @@
 """`gpudock compose`: docker compose, docker-compose or podman-compose, with GPUs."""
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from gpudock.cli.terminal import say, show
@@ -100,6 +101,10 @@ def carried_out(start: "Start", words: "Words") -> int:
     for note in start.notes:
         say(note)
     store.write(start.texts, write)
+    if start.document and not sys.stdout.isatty():
+        write("-", start.document.encode())
+    elif start.document:
+        show(start.document.rstrip("\n"))
     if start.output:
         show(start.output.rstrip("\n"))
     if not start.argv:

@@ -10,7 +10,9 @@ from gpudock.errors import HostError
 def write(path: str, data: bytes) -> None:
     """`path` "-" is standard output. The folder must be there: a mistyped path makes no folders. Raises HostError."""
     if path == "-":
+        sys.stdout.flush()
         sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
         return
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):

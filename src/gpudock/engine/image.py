@@ -1,6 +1,7 @@
 """What an image says of itself: variables and labels."""
 
 import json
+import shlex
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -38,7 +39,7 @@ def understand(client: Client, image: str, result: Result) -> Image | None:
         raise EngineError(
             f"{client.name} cannot tell about the image {quote(image)}.",
             why=quote(" ".join(result.err.split()) or f"exit code {result.code}", 300),
-            mend="see what this says: " + " ".join((*client.words, "image", "inspect", quote(image))),
+            mend="see what this says: " + shlex.join((*client.words, "image", "inspect", "--", quote(image, 200))),
         )
     try:
         config = json.loads(result.out)

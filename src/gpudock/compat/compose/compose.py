@@ -108,7 +108,7 @@ def _generated(
     files = make.made(found, every, where)
     texts = dict(files.texts)
     text = texts.pop("/dev/stdout", "")
-    return Start(texts=texts, notes=notes, output=text)
+    return Start(texts=texts, notes=notes, document=text)
 
 
 def outputs(output: str, found: Project, around: Session) -> make.Where:

@@ -9,7 +9,7 @@ import yaml
 from gpudock.errors import InputError
 from gpudock.plan.quote import quote
 
-LIMIT = 4 << 20  # bytes of one file
+LIMIT = 1 << 20  # bytes of one file; reading it takes some seconds
 _VALUES = 1_000_000  # what aliases of aliases may grow to
 _DEPTH = 100
 MERGE = "tag:yaml.org,2002:merge"

@@ -10,7 +10,7 @@ from gpudock.compat.compose.served import by_plugin, served, unused
 from gpudock.compat.compose.session import Session, Start, Way
 from gpudock.compat.compose.words import Grammar, Words
 from gpudock.engine import detect
-from gpudock.errors import GpudockError, InputError, UsageError
+from gpudock.errors import GpudockError, InputError, RefusedError, UsageError
 from gpudock.plan.request import ALL, Request
 
 if TYPE_CHECKING:
@@ -87,6 +87,13 @@ def start(words: Words, around: Session) -> Start:
     where = outputs(output, found, around)
     where = where._replace(everywhere=where.everywhere or not way.program.reads_from_anywhere)
     files = make.made(found, every, where, volumes)
+    planted = next((path for path in files.texts if output == OUTPUT and os.path.islink(path)), None)
+    if planted is not None:
+        raise RefusedError(
+            f"{planted} is a link, and would be written through.",
+            why="a project that comes from somebody else may have put it there",
+            mend="remove it, or name the output: -o FILE",
+        )
     notes = (*way.notes, *(note for each in every if each.given for note in each.given.notes), *unused(every))
     if "generate" in words.switches:
         return Start(texts=files.texts, notes=notes)

@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from gpudock.plan.quote import quote
 from gpudock.publish import read_capped
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+_SERVICE = re.compile(r"[a-zA-Z0-9._-]+")
 _URL = ("http://", "https://", "git://", "git@", "ssh://", "github.com/", "oci://")
 
 
@@ -119,6 +121,11 @@ def parsed(name: str, content: str) -> Document:
             mend="write `NAME:` for each service, not `- NAME:`",
         )
     for service, body in services.items():
+        if not _SERVICE.fullmatch(str(service)):  # as compose programs have it
+            raise InputError(
+                f"{found.place('services', service)}: {quote(str(service))} is no name of a service.",
+                mend="take letters, digits, points, dashes and underscores",
+            )
         if not isinstance(body, dict):
             raise InputError(
                 f"{found.place('services', service)}: service {quote(str(service))} must be a mapping.",

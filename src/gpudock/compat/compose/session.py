@@ -52,7 +52,8 @@ class Start(NamedTuple):
     environment: Mapping[str, str] = {}
     texts: Mapping[str, str] = {}
     notes: tuple[str, ...] = ()
-    output: str = ""
+    output: str = ""  # for people
+    document: str = ""  # for standard output, as it is
     code: int = 0
 
 

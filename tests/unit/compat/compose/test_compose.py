@@ -276,9 +276,25 @@ def test_generate(lab: Lab) -> None:
     lab.write(docker_compose_yml=GPU)
     shown = lab.compose("-G")
     assert not shown.argv
-    assert gpus_of(yaml.safe_load(shown.output)["services"]["job"]) == [0]
+    assert gpus_of(yaml.safe_load(shown.document)["services"]["job"]) == [0]
     written = lab.compose("-G", "-o", "out.yml")
     assert [*written.texts] == [f"{lab.folder}/out.yml"]
+
+
+@pytest.mark.parametrize("name", ["ev\\e[31mil", "a\\n  mend: run this", "$(id)", "../x", "a b"])
+def test_names_that_no_compose_program_takes(lab: Lab, name: str) -> None:
+    lab.write(docker_compose_yml=f'services:\n  "{name}":\n    image: x\n    gpus: 1\n')
+    with pytest.raises(InputError, match="is no name of a service") as caught:
+        lab.compose("up")
+    assert caught.value.what.isprintable()
+
+
+def test_a_hostile_image_is_quoted_in_what_to_run(lab: Lab) -> None:
+    lab.recorder.answers = {**lab.recorder.answers, ("docker", "image"): Result(1, "", "no daemon")}
+    lab.write(docker_compose_yml=GPU.replace("image: x", 'image: "x;touch /tmp/y"'))
+    with pytest.raises(GpudockError) as caught:
+        lab.compose("up")
+    assert caught.value.mend.endswith("docker image inspect -- 'x;touch /tmp/y'")
 
 
 def test_a_template(lab: Lab) -> None:

@@ -139,6 +139,17 @@ def test_paths_keep_their_meaning_in_another_folder(old: Lab) -> None:
     assert body["volumes"][:2] == [f"{sub}/x:/x", "n:/n"]
 
 
+@pytest.mark.parametrize("name", ["nvidia-docker-compose.yml", "nvidia-docker-compose.2.yml"])
+def test_an_output_that_was_planted_as_a_link_is_not_written_through(old: Lab, name: str) -> None:
+    """As a project from somewhere may have it: the link leads to ~/.bashrc, or to a file of root's."""
+    old.write(docker_compose_yml=PLAIN, docker_compose_override_yml=PLAIN)
+    (old.folder / "docker-compose-override.yml").rename(old.folder / "docker-compose.override.yml")
+    (old.folder / name).symlink_to("/etc/profile")
+    with pytest.raises(RefusedError, match="is a link"):
+        old.drop_in("up")
+    assert old.drop_in("-o", "other.yml", "up").texts
+
+
 def test_a_users_file_is_never_overwritten(old: Lab) -> None:
     old.write(docker_compose_yml=PLAIN)
     with pytest.raises(UsageError, match="one of the files that are read"):

@@ -18,6 +18,11 @@ KNOWN = {"A": "1", "EMPTY": ""}
         ("$$A ${A:?no}", "$A 1"),
         ("${NONE:-$A}", "1"),
         ("cost: 5$", "cost: 5$"),
+        ("${NONE:-${EMPTY:-${A}2}}.", "12."),
+        ("${A:+${NONE-x}}${NONE:-$$}", "x$"),
+        ("${A:-${B", "${A:-${B"),
+        ("${A ${A}", "${A 1"),
+        ("${NONE:-" * 40000, "${NONE:-" * 40000),
     ],
 )
 def test_variables_are_filled_in(text: str, value: str) -> None:
