@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from real.harness import engines, images, runtimes
+from real.harness import docker_tree, engines, images, runtimes
 from real.harness.engines import Engine
 from real.harness.product import Product, product
 
@@ -204,7 +204,7 @@ def test_a_buildkit_that_allows_no_device_is_not_asked_for_one(
     """Docker's own lists CDI devices and refuses them to every build, so marked steps run in containers, labs or not."""
     reference = images.load(docker28, "tiny")
     marked = f"FROM {reference}\nRUN --mount=type=tmpfs,target=/t echo before > /built\n# gpudock: gpu\nRUN {NEEDS_CUDA} >> /built\n"
-    with engines.with_buildx(docker28) as engine:
+    with engines.with_plugin(docker28, docker_tree.BUILDX) as engine:
         assert "nvidia.com/gpu=all.compute.utility" in engine.run("buildx", "inspect").stdout
         (tmp_path / "Dockerfile").write_text(marked)
         done = build(gpudock, engine, tmp_path, "-t", NAME)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from real.harness import archive, images, runtimes
+from real.harness import archive, docker_tree, engines, images, runtimes
 from real.harness.commands import run
 from real.harness.engines import Engine
 from real.harness.product import Product, product
@@ -167,6 +167,17 @@ def test_docker_compose_accepts_what_is_made(gpudock: Product, docker: Engine, t
     assert done.stdout.count(way) >= len(asks) > 0
     relative = any("./" in path.read_text() for path in (tmp_path / name).rglob("*.y*ml"))
     assert not relative or str(tmp_path / name) in done.stdout
+
+
+@pytest.mark.parametrize("way", ["several-files", "extends-file", "gpus-list", "merged-deploy", "own-extension"])
+def test_compose_2_accepts_it_too(gpudock: Product, docker28: Engine, tmp_path: Path, way: str) -> None:
+    with engines.with_plugin(docker28, docker_tree.COMPOSE) as engine:
+        test_docker_compose_accepts_what_is_made(gpudock, engine, tmp_path, way)
+
+
+def test_compose_2_starts_it(gpudock: Product, docker28: Engine, tmp_path: Path) -> None:
+    with engines.with_plugin(docker28, docker_tree.COMPOSE) as engine:
+        test_containers_see_their_gpus(gpudock, engine, tmp_path, "reservation")
 
 
 @pytest.mark.parametrize("shape", STARTED)

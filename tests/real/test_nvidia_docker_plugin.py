@@ -211,6 +211,32 @@ def test_docker_makes_the_volume_by_itself(known: Daemon, docker20: Engine) -> N
     docker20.run("volume", "rm", NAME)
 
 
+def test_nvidia_docker_compose_with_its_plugin(
+    known: Daemon, gpudock: Product, docker20: Engine, tmp_path: Path
+) -> None:
+    """As its users had it: a plain file, the plugin's devices, and the volume, which is made when it is missing."""
+    image = images.load(docker20, "tiny", env=CUDA_PATH)
+    service = f"image: {image}\n    network_mode: none\n    command: {json.dumps([*PROBE])}\n"
+    (tmp_path / "docker-compose.yml").write_text(f'version: "2"\nservices:\n  job:\n    {service}')
+    words = ("-n", f"localhost:{known.port}", "-p", "gpudock-v1")
+    program = (sys.executable, "-m", "gpudock.cli.nvidia_docker_compose", *words)
+
+    def called(*command: str) -> str:
+        env = {**docker20.env, **gpudock.env}
+        done = subprocess.run([*program, *command], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    try:
+        said = called("up", "--no-color")
+        assert f"/usr/local/nvidia/lib64/libcuda.so.{DRIVER}" in said
+        assert "cuda.count 2" in said
+        assert known.ask("List")["Volumes"] is not None
+    finally:
+        called("down")
+    docker20.run("volume", "rm", NAME)
+
+
 def test_a_volume_in_use_is_not_removed(own: Daemon, docker20: Engine) -> None:
     """By a container that mounts the folder, of which no volume driver is told."""
     image = images.load(docker20, "tiny", env=CUDA_PATH)

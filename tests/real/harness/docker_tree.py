@@ -16,8 +16,8 @@ from real.harness.commands import CommandFailed, run
 SUITES = ("sid", "trixie")  # 28 and 26 at the time of writing; the first that works is taken
 PROGRAMS = ("dockerd", "docker", "containerd", "containerd-shim-runc-v2", "runc", "docker-init")
 _PACKAGED_AS = {"docker-init": "tini-static"}
-BUILDX = "docker-buildx"
-_PACKAGES = ("docker.io", "docker-cli", "containerd", "runc", BUILDX)
+PLUGINS = BUILDX, COMPOSE = "docker-buildx", "docker-compose"  # of docker's client
+_PACKAGES = ("docker.io", "docker-cli", "containerd", "runc", *PLUGINS)
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 _LOADER = "ld-linux-x86-64.so.2"
 _STEM = "engines/docker-cdi"
@@ -54,9 +54,9 @@ def _make_from(suite: str, staging: Path, final: Path) -> None:
         (staging / "lib").mkdir()
         for library in (unpacked / _LIBRARIES).glob("*.so*"):
             shutil.copy2(library, staging / "lib", follow_symlinks=False)
-        for program in (*PROGRAMS, BUILDX):
+        for program in (*PROGRAMS, *PLUGINS):
             shutil.move(_find(unpacked, _PACKAGED_AS.get(program, program)), staging / "bin" / program)
-    for program in (*PROGRAMS, BUILDX):
+    for program in (*PROGRAMS, *PLUGINS):
         if program not in _PACKAGED_AS:
             links = [
                 "--set-interpreter",
@@ -72,12 +72,12 @@ def _make_from(suite: str, staging: Path, final: Path) -> None:
                 str(staging / "lib"),
                 str(staging / "bin" / program),
             ]
-            run([*run_here, "version" if program == BUILDX else "-v"])
+            run([*run_here, "version" if program in PLUGINS else "-v"])
     (staging / "suite").write_text(suite + "\n")
 
 
 def _find(tree: Path, program: str) -> Path:
-    for folder in ("usr/sbin", "usr/bin", "usr/libexec/docker", "usr/libexec/docker/cli-plugins"):
+    for folder in ("usr/libexec/docker/cli-plugins", "usr/sbin", "usr/bin", "usr/libexec/docker"):
         if (tree / folder / program).is_file():
             return tree / folder / program
     raise CommandFailed(f"the suite's packages have no program {program}")

@@ -96,13 +96,13 @@ def installed_docker() -> dict[str, Path]:
 
 
 @contextmanager
-def with_buildx(engine: Engine) -> Iterator[Engine]:
-    """The same Docker, whose client has buildx meanwhile: then `docker build` is BuildKit's."""
-    own = Path("/usr/libexec/docker/cli-plugins", docker_tree.BUILDX)
-    plugin = own if host_docker_has_cdi() else docker_tree.programs() / docker_tree.BUILDX
-    folder = engine.folder / "client-with-buildx"
+def with_plugin(engine: Engine, name: str) -> Iterator[Engine]:
+    """The same Docker, whose client has a plugin meanwhile: with buildx, `docker build` is BuildKit's."""
+    own = Path("/usr/libexec/docker/cli-plugins", name)
+    plugin = own if host_docker_has_cdi() else docker_tree.programs() / name
+    folder = engine.folder / f"client-with-{name}"
     (folder / "cli-plugins").mkdir(parents=True)
-    (folder / "cli-plugins" / docker_tree.BUILDX).symlink_to(plugin)
+    (folder / "cli-plugins" / name).symlink_to(plugin)
     try:
         yield replace(engine, env=engine.env | {"DOCKER_CONFIG": str(folder)})
     finally:
