@@ -10,7 +10,7 @@ from gpudock.compat.compose.project import Project
 from gpudock.compat.compose.service import View, views
 from gpudock.engine import advice
 from gpudock.engine.offer import Chosen
-from gpudock.errors import GpudockError
+from gpudock.errors import GpudockError, RefusedError
 from gpudock.plan import environment, requirement
 from gpudock.plan.quote import quote
 from gpudock.plan.request import Request
@@ -117,12 +117,19 @@ def by_plugin(address: str, ask_plugin: plugin.Fetch = plugin.fetch) -> Giver:
         if wish.nodes:
             needs = plugin.needs(address, ask=ask_plugin)
         else:
-            first = tuple(map(str, range(devices))) if isinstance(devices, int) else devices
-            needs = plugin.needs(address, first if isinstance(first, tuple) else (), ask=ask_plugin)
+            wanted = _first(devices, plugin.needs(address, ask=ask_plugin)) if isinstance(devices, int) else devices
+            needs = plugin.needs(address, wanted if isinstance(wanted, tuple) else (), ask=ask_plugin)
         gift = style.volume_gift(needs, named=bool(wish.nodes))
         return Given(gift, ", ".join((*gift.devices, *gift.volumes)))
 
     return give
+
+
+def _first(number: int, every: plugin.Needs) -> tuple[str, ...]:
+    """The first GPUs by index, as nvidia-docker 1's plugin is asked for them. Raises RefusedError."""
+    if number > len(every.gpus):
+        raise RefusedError(f"it asks for {number} GPUs, and nvidia-docker-plugin has {len(every.gpus)}.")
+    return tuple(map(str, range(number)))
 
 
 def _says(chosen: Chosen, wanted: tuple[str, ...]) -> str:

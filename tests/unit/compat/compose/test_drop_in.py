@@ -186,6 +186,9 @@ def test_a_number_of_gpus_is_asked_for_by_index(old: Lab) -> None:
     old.drop_in("-G")
     assert isinstance(old.fetch, Plugin)
     assert old.fetch.asked[-1][1] == "/docker/cli/json?dev=0+1"
+    old.write(docker_compose_yml=PLAIN + "    gpus: 99999\n")
+    with pytest.raises(RefusedError, match="asks for 99999 GPUs, and nvidia-docker-plugin has 3"):
+        old.drop_in("-G")
 
 
 def test_nodes_of_another_dev_root(old: Lab) -> None:
