@@ -5,7 +5,9 @@ import sys
 import click
 
 from gpudock.cli.by_click import host_options
+from gpudock.cli.doctor import doctor
 from gpudock.cli.options import HostOptions
+from gpudock.cli.verify import verify
 
 
 @click.group(invoke_without_command=True)
@@ -33,16 +35,31 @@ def host(context: click.Context, /, host: HostOptions, *, as_json: bool) -> None
     show(host_text.render(taken))
 
 
+for _each, _short in (
+    (doctor, "Say what is wrong: gpudock doctor."),
+    (verify, "Prove that GPUs work: gpudock verify."),
+):
+    host.add_command(_each)
+    _each.short_help = _short
+
+
 @host.command()
 @host_options
 @click.option("-o", "--output", metavar="FILE", default="-", help="Write to this file. [default: standard output]")
 @click.pass_obj
 def snapshot(outer: HostOptions, /, host: HostOptions, *, output: str) -> None:
-    """Write all facts as JSON, without credentials."""
+    """Write all facts as JSON, without credentials.
+
+    It holds names of users and containers, and addresses; gpudock doctor --bundle leaves those out too.
+    """
+    from gpudock import proc
     from gpudock.cli.output import write
     from gpudock.cli.terminal import say
     from gpudock.host import codec
+    from gpudock.provision.probe.containers import complete
 
-    write(output, codec.encode(host.over(outer).load(engines=True, packages=True)))
+    chosen = host.over(outer)
+    taken = chosen.load(engines=True, packages=True, setup=True)
+    write(output, codec.encode(taken if chosen.snapshot else complete(taken, proc.run)))
     if output != "-":
         say(f"wrote {output}")

@@ -17,6 +17,8 @@ VERBS = {
     "compose": ("compose", "compose", "Run docker compose or podman-compose; services get their GPUs."),
     "status": ("status", "STATUS", "Show who uses which GPU: person, container, program."),
     "top": ("top", "TOP", "Watch it live: sort, filter, follow, logs, stop."),
+    "doctor": ("doctor", "doctor", "Say what is wrong with this machine, an image or a container."),
+    "verify": ("verify", "verify", "Prove on each engine that containers get working GPUs."),
     "host": ("host", "host", "Show what gpudock sees of this machine; write snapshots."),
     "refresh": ("refresh", "refresh", "Make driver tree and CDI specification fit the machine."),
     "configure": ("configure", "configure", "Make docker, podman, containerd or CRI-O know the runtime."),

@@ -22,15 +22,17 @@ class HostOptions(NamedTuple):
     simulated: str | None = None
     snapshot: str | None = None
 
-    def load(self, *, engines: bool = False, packages: bool = False, announce: bool = True) -> "Snapshot":
+    def load(
+        self, *, engines: bool = False, packages: bool = False, setup: bool = False, announce: bool = True
+    ) -> "Snapshot":
         """Read the machine, or the snapshot file. Raises UsageError for options that exclude each other.
 
         `announce`: say on standard error when the machine is simulated.
         """
-        return self.begin(engines=engines, packages=packages, announce=announce)()
+        return self.begin(engines=engines, packages=packages, setup=setup, announce=announce)()
 
     def begin(
-        self, *, engines: bool = False, packages: bool = False, announce: bool = True
+        self, *, engines: bool = False, packages: bool = False, setup: bool = False, announce: bool = True
     ) -> "Callable[[], Snapshot]":
         """As `load`, but the driver is only asked; calling the result reads the rest."""
         from gpudock.errors import UsageError
@@ -45,7 +47,8 @@ class HostOptions(NamedTuple):
         from gpudock.host.snapshot import Taking
 
         where = roots.roots_for(self.driver_root, self.dev_root, self.simulated)
-        taking = Taking(where, run=proc.run, engines=engines, packages=packages, own_cdi=_own_cdi_folder())
+        wanted = {"engines": engines, "packages": packages, "setup": setup}
+        taking = Taking(where, run=proc.run, **wanted, own_cdi=_own_cdi_folder())
         return lambda: _announced(taking.snapshot(), announce=announce)
 
     def for_refresh(self, *, announce: bool = True) -> "Snapshot":

@@ -18,6 +18,14 @@ class Engine(Fact, frozen=True):
     config_path: str | None = None  # daemon.json and its like
     config_error: str | None = None
     problem: str | None = None  # why it cannot be used, in the engine's words
+    data_root: str | None = None  # where images and containers lie
+    storage_driver: str | None = None
+    userns: bool = False  # containers' root is another user
+    desktop: bool = False  # Docker Desktop
+    mirrors: tuple[str, ...] = ()  # registry mirrors, without credentials
+    proxies: bool = False  # it uses a proxy
+    compose: str | None = None  # version of its compose plugin
+    oci: str | None = None  # its low-level runtime: "runc 1.1.5", "crun 1.8.1"
 
 
 class CdiSpecFile(Fact, frozen=True):

@@ -1,9 +1,11 @@
 """The whole machine as one value."""
 
 from gpudock.facts.base import Fact, Missing
+from gpudock.facts.container import ContainerFact, ImageFact, Volume
 from gpudock.facts.driver import DriverFiles
 from gpudock.facts.engine import CdiSpecFile, Engine
 from gpudock.facts.gpu import DeviceNode, Gpu, KernelDriver, Nvml
+from gpudock.facts.setup import Setup
 from gpudock.facts.system import Module, Package, PackageSource, PciFunction, System
 
 FORMAT = 1  # grows when an older gpudock could not read the new shape
@@ -38,3 +40,7 @@ class Snapshot(Fact, frozen=True):
     cdi_specs: tuple[CdiSpecFile, ...] = ()
     packages: tuple[Package, ...] | Missing = Missing("not asked")
     package_sources: tuple[PackageSource, ...] = ()
+    setup: Setup | Missing = Missing("not asked")
+    containers: tuple[ContainerFact, ...] | Missing = Missing("not asked")
+    volumes: tuple[Volume, ...] = ()  # of drivers that brought NVIDIA's driver into containers
+    images: tuple[ImageFact, ...] = ()

@@ -62,17 +62,30 @@ def _file(machine: Root, path: str) -> CdiSpecFile:
     )
 
 
+def document(data: bytes) -> Any:  # noqa: ANN401  whatever the file holds
+    """The content as plain values. Raises ValueError (msgspec's errors are such too)."""
+    try:
+        return msgspec.to_builtins(_read(data, Any))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
 def _parse(data: bytes) -> _Spec:
+    spec: _Spec = _read(data, _Spec)
+    return spec
+
+
+def _read(data: bytes, kind: Any) -> Any:  # noqa: ANN401  of `kind`
     if len(data) > LIMIT:
         raise ValueError(f"it is larger than {LIMIT >> 20} MiB")
     if data.lstrip()[:1] == b"{":  # JSON, or YAML that is written so
         try:
-            return msgspec.json.decode(data, type=_Spec)
+            return msgspec.json.decode(data, type=kind)
         except msgspec.ValidationError:
             raise
         except msgspec.DecodeError:
             pass
-    return msgspec.convert(_yaml(data), _Spec)
+    return msgspec.convert(_yaml(data), kind)
 
 
 def _yaml(data: bytes) -> Any:  # noqa: ANN401  whatever the file holds

@@ -7,6 +7,7 @@ import msgspec
 
 from gpudock.facts.base import Missing
 from gpudock.facts.engine import Engine
+from gpudock.host.package_sources import CREDENTIALS
 from gpudock.host.plain import one_line
 from gpudock.host.surroundings import Surroundings
 from gpudock.proc import NOT_FOUND, TIMED_OUT, Command, Result, Runner
@@ -18,8 +19,22 @@ _JSON = ("--format", "{{json .}}")  # docker 20.10 takes --format json literally
 _DESKTOP = "Docker Desktop"
 
 
+class _Plugin(msgspec.Struct, rename="pascal"):
+    name: str = ""
+    version: str = ""
+
+
 class _Client(msgspec.Struct, rename="pascal"):
     context: str = "default"
+    plugins: list[_Plugin] | None = None
+
+
+class _Commit(msgspec.Struct):
+    id: str = msgspec.field(default="", name="ID")
+
+
+class _Registries(msgspec.Struct, rename="pascal"):
+    mirrors: list[str] | None = None
 
 
 class _Info(msgspec.Struct, rename="pascal"):
@@ -32,6 +47,12 @@ class _Info(msgspec.Struct, rename="pascal"):
     operating_system: str = ""
     cdi_folders: list[str] | None = msgspec.field(default=None, name="CDISpecDirs")  # [] when CDI is switched off
     client_info: _Client = msgspec.field(default_factory=_Client)
+    docker_root_dir: str = ""
+    driver: str = ""  # of its storage
+    http_proxy: str = ""
+    https_proxy: str = ""
+    registry_config: _Registries | None = None
+    runc_commit: _Commit = msgspec.field(default_factory=_Commit)
     host: dict[str, msgspec.Raw] | None = msgspec.field(
         default=None, name="host"
     )  # podman's info has it, docker's never
@@ -66,9 +87,26 @@ def read(run: Runner, around: Surroundings, program: str) -> Engine | None:
         context=None if context == "default" else one_line(context),
         remote=remote,
         config_path=path,
-        config_error=_config_error(around, path) if path else None,
+        config_error=config_error(around, path) if path else None,
         problem=problem,
+        data_root=one_line(info.docker_root_dir) or None,
+        storage_driver=one_line(info.driver) or None,
+        userns="name=userns" in options,
+        desktop=info.operating_system == _DESKTOP,
+        mirrors=tuple(one_line(CREDENTIALS.sub("", each)) for each in _mirrors(info)),
+        proxies=bool(info.http_proxy or info.https_proxy),
+        compose=_compose(info),
+        oci=one_line(info.runc_commit.id) or None,
     )
+
+
+def _mirrors(info: _Info) -> list[str]:
+    return (info.registry_config.mirrors if info.registry_config else None) or []
+
+
+def _compose(info: _Info) -> str | None:
+    found = (plugin.version for plugin in info.client_info.plugins or () if plugin.name == "compose")
+    return one_line(next(found, "")).removeprefix("v") or None
 
 
 def _problem(result: Result, info: _Info) -> str | None:
@@ -130,7 +168,7 @@ def _flag(around: Surroundings, pid_file: str, flag: str) -> str | None:
     return None
 
 
-def _config_error(around: Surroundings, path: str) -> str | None:
+def config_error(around: Surroundings, path: str) -> str | None:
     """Why the daemon would refuse this file; None when it is fine or not there."""
     try:
         data = around.machine.read(path)

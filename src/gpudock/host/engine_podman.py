@@ -21,6 +21,7 @@ CONFIGS = ("/usr/share/containers/containers.conf", "/etc/containers/containers.
 
 class _Runtime(msgspec.Struct):
     name: str = ""
+    version: str = ""
 
 
 class _Security(msgspec.Struct):
@@ -38,8 +39,14 @@ class _Version(msgspec.Struct):
     version: str = msgspec.field(default="", name="Version")
 
 
+class _Store(msgspec.Struct):
+    driver: str = msgspec.field(default="", name="graphDriverName")
+    root: str = msgspec.field(default="", name="graphRoot")
+
+
 class _Info(msgspec.Struct):
     host: _Host
+    store: _Store = msgspec.field(default_factory=_Store)
     version: _Version = msgspec.field(default_factory=_Version)
 
 
@@ -86,6 +93,9 @@ def read(run: Runner, around: Surroundings, program: str) -> Engine:
         remote=info.host.remote,
         config_path=path,
         config_error=errors,
+        data_root=one_line(info.store.root) or None,
+        storage_driver=one_line(info.store.driver) or None,
+        oci=one_line(info.host.runtime.version.partition("\n")[0]).replace(" version ", " ") or None,
     )
 
 

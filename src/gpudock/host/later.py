@@ -31,8 +31,11 @@ class Later(Generic[T]):
         """The result if it is there already; None while it is awaited, and when there was an error."""
         return self._outcome[0] if self._outcome else None
 
-    def result(self) -> T:
-        self._thread.join()
+    def result(self, seconds: float | None = None) -> T:
+        """Raises TimeoutError when it takes longer than `seconds`; the call itself goes on."""
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            raise TimeoutError
         if self._error is not None:
             raise self._error
         return self._outcome[0]

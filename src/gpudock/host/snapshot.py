@@ -31,15 +31,17 @@ class Taking:
         run: Runner,
         engines: bool,
         packages: bool,
+        setup: bool = False,
         own_cdi: str = "",
     ) -> None:
-        self._roots, self._run, self._packages = roots, run, packages
+        self._roots, self._run, self._packages, self._setup = roots, run, packages, setup
         self._own_cdi = (own_cdi,) if own_cdi else ()
         self._proc, self._sys, self._driver = Root(roots.proc), Root(roots.sys), Root(roots.driver)
         # A simulated host lends its GPUs to this machine: system, engines and specifications are the machine's.
         self._machine = Root("/") if roots.simulated else Root(os.path.dirname(roots.proc))
-        machine_proc = Root("/proc") if roots.simulated else self._proc
-        self._system = system.read(self._machine, machine_proc, Root("/sys") if roots.simulated else self._sys)
+        machine_proc = self._machine_proc = Root("/proc") if roots.simulated else self._proc
+        self._machine_sys = Root("/sys") if roots.simulated else self._sys
+        self._system = system.read(self._machine, machine_proc, self._machine_sys)
         self._module = kernel.driver(self._proc)
         self._asked_engines = _engines(run, self._machine, machine_proc) if engines else None
         self._asked_nvml = _nvml(run, self._driver, self._system, self._module)
@@ -67,7 +69,7 @@ class Taking:
         gpus = tuple(
             msgspec.structs.replace(kernel.known_as_divided(proc, gpu), drm=pci.drm(sys, gpu.bus_id)) for gpu in gpus
         )
-        return Snapshot(
+        taken = Snapshot(
             format=FORMAT,
             gpudock=__version__,
             taken=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -85,6 +87,14 @@ class Taking:
             packages=installed,
             package_sources=sources,
         )
+        return self._with_setup(taken) if self._setup else taken
+
+    def _with_setup(self, taken: Snapshot) -> Snapshot:
+        from gpudock.host import surroundings  # noqa: PLC0415  only the doctor wants it
+        from gpudock.host.setup.read import Folders, with_setup  # noqa: PLC0415
+
+        where = Folders(self._machine, self._machine_proc, self._machine_sys)
+        return with_setup(taken, where, surroundings.of_caller(self._machine, self._machine_proc), self._run)
 
 
 def take(
@@ -93,13 +103,14 @@ def take(
     run: Runner,
     engines: bool,
     packages: bool,
+    setup: bool = False,
     own_cdi: str = "",
 ) -> Snapshot:
-    """Everything below `roots`. Engines and packages, the slow part (some 100 ms), are read only when asked for.
+    """Everything below `roots`. Engines, packages and the set-up, the slow part, are read only when asked for.
 
     `own_cdi`: a folder of CDI specifications besides the usual ones.
     """
-    return Taking(roots, run=run, engines=engines, packages=packages, own_cdi=own_cdi).snapshot()
+    return Taking(roots, run=run, engines=engines, packages=packages, setup=setup, own_cdi=own_cdi).snapshot()
 
 
 def _nvml(run: Runner, root: Root, host: System, module: KernelDriver) -> Later[tuple[Nvml | Missing, tuple[Gpu, ...]]]:

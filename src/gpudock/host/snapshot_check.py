@@ -38,6 +38,10 @@ _PATTERNS: dict[tuple[str, str], re.Pattern[str]] = {
     ("DriverFile", "name"): re.compile(r"[^/]+(?:/[^/]+){0,7}"),
     ("DriverFile", "links"): re.compile(r"[^/]+"),
     ("Elf", "soname"): re.compile(r"[^/]+"),
+    ("Xid", "bus_id"): re.compile(r"[0-9a-f:.]{4,16}"),
+    ("SpecState", "drivers"): _VERSION,
+    ("ContainerFact", "id"): re.compile(r"[0-9a-f]{0,64}"),
+    ("ContainerFact", "driver"): _VERSION,
 }
 _CHANNELS = "/dev/nvidia-caps-imex-channels/"
 _CHANNEL = re.compile(_CHANNELS + r"channel(?:0|[1-9][0-9]{0,6})")
@@ -50,7 +54,12 @@ _PATHS = {
     "Socket": {"path", "host"},
     "CdiSpecFile": {"path"},
     "PackageSource": {"path"},
-    "Engine": {"program", "config_path"},
+    "Engine": {"program", "config_path", "data_root"},
+    "DaemonJson": {"path"},
+    "Disk": {"path"},
+    "Program": {"path"},
+    "Toolkit": {"path", "root"},
+    "SpecState": {"path"},
 }
 _RANGES: dict[tuple[str, str], tuple[int, int]] = {
     ("PciFunction", "vendor"): (0, 0xFFFF),
@@ -73,6 +82,9 @@ _RANGES: dict[tuple[str, str], tuple[int, int]] = {
     ("GpuProcess", "pid"): (0, (1 << 32) - 1),
     ("System", "cgroup_version"): (1, 2),
     ("Elf", "bits"): (32, 64),
+    ("Xid", "code"): (0, 9999),
+    ("SpecState", "mode"): (0, 0o7777),
+    ("Caller", "uid"): (0, (1 << 32) - 1),
 }
 _SIZE = (0, (1 << 63) - 1)  # every other number
 

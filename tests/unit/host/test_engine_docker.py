@@ -47,6 +47,9 @@ def test_20_10_knows_no_cdi(tmp_path: Path) -> None:
         default_runtime="runc",
         cgroup_driver="cgroupfs",
         config_path="/etc/docker/daemon.json",
+        data_root="/var/lib/docker",
+        storage_driver="overlay2",
+        oci="1.1.5+ds1-1+deb12u1",
     )
 
 

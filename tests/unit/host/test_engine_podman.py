@@ -43,6 +43,9 @@ def test_recorded(tmp_path: Path) -> None:
         default_runtime="crun",
         cgroup_driver="cgroupfs",
         config_path="/usr/share/containers/containers.conf",
+        data_root="/var/lib/containers/storage",
+        storage_driver="overlay",
+        oci="crun 1.8.1",
     )
 
 

@@ -77,8 +77,14 @@ class _Stream:
         return "sha256:" + self._sum.hexdigest()
 
 
-def look(read: tarwalk.Read, expected: tuple[str, ...], reason: Callable[[Member], str]) -> Found:
-    """Every file of every layer, judged by `reason`. expected: names of the image's layers, in order.
+def look(
+    read: tarwalk.Read,
+    expected: tuple[str, ...],
+    reason: Callable[[Member], str],
+    ended: Callable[[str], None] = lambda _: None,
+) -> Found:
+    """Every file of every layer, judged by `reason`. expected: names of the image's layers, in order. `ended` gets the
+    name of each layer after its last member, "" for one that does not count.
 
     Raises BrokenTarError, and EngineError when a layer did not come.
     """
@@ -90,7 +96,9 @@ def look(read: tarwalk.Read, expected: tuple[str, ...], reason: Callable[[Member
         if member.kind != tarwalk.REGULAR or not member.size:
             continue
         findings, name, has_cache = _layer(member, reason)
-        if name not in expected or name in seen:
+        counts = name in expected and name not in seen
+        ended(name if counts else "")
+        if not counts:
             continue
         seen.add(name)
         cache = cache or has_cache

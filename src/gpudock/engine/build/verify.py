@@ -23,16 +23,23 @@ class Image(NamedTuple):
     config: dict[str, object]
 
 
-def inspect(client: Client, image: str, run: proc.Runner) -> Image:
+def inspect(
+    client: Client,
+    image: str,
+    run: proc.Runner,
+    absent: str = "The image was built, but the engine does not have it.",
+    mend: str = "use a builder that puts images into the engine's own store: docker buildx use default",
+) -> Image:
+    """Raises EngineError, which says `absent` when it is not there."""
     result = run(proc.Command(buildah.inspect_words(client, image)))
     try:
         names, config = buildah.inspected(result.out)
         return Image(tuple(map(str, names)), dict(config))
     except (ValueError, RecursionError, TypeError, LookupError, AttributeError) as error:
         raise EngineError(
-            "The image was built, but the engine does not have it.",
+            absent,
             why=quote(result.err.strip() or str(error), 300),
-            mend="use a builder that puts images into the engine's own store: docker buildx use default",
+            mend=mend,
         ) from error
 
 

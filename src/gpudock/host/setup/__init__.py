@@ -1,0 +1,1 @@
+"""How the machine is set up: the readers behind facts.setup. Only registry mirrors need a network."""

@@ -1,0 +1,1 @@
+"""Setting machines up and saying what is wrong with them."""

@@ -1,0 +1,1 @@
+"""Facts that need an engine: running containers, volumes, images. Looks only, and trusts nothing that it sees."""

@@ -1,0 +1,1 @@
+"""`gpudock verify`: a container of this machine's own Python, in which every GPU computes."""
