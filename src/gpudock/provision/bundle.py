@@ -36,6 +36,10 @@ _LEFT_ALONE = {
     "bus_id",
     "address",
     "boot_id",
+    "version",
+    "driver",
+    "oci",
+    "compose",
 }  # names of driver files
 _NOBODY = {"root", "dockremap", "docker", "nobody"}
 

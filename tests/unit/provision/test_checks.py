@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gpudock.facts.base import Missing
 from gpudock.host import codec
 from gpudock.provision import doctor
 from gpudock.provision.check import SEVERITIES, found
@@ -42,6 +43,10 @@ def test_it_is_not_found_where_it_only_looks_like_it(name: str, at: int, case: d
 def test_nothing_is_found_on_healthy_hosts() -> None:
     assert [finding.check.id for finding in doctor.findings(hosts.host())] == []
     assert [finding.check.id for finding in doctor.findings(codec.decode(h200.SNAPSHOT.read_bytes()))] == []
+    recorded = codec.decode((hosts.HOSTS / "h200-docker.json").read_bytes())  # by `gpudock doctor --bundle` there
+    assert [finding.check.id for finding in doctor.findings(recorded)] == []
+    assert not isinstance(recorded.engines, Missing)
+    assert [engine.name for engine in recorded.engines] == ["docker", "containerd"]
 
 
 def test_a_healthy_wsl() -> None:

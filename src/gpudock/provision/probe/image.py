@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 from gpudock.engine.base import Client
-from gpudock.engine.build import layers, tarwalk, verify
+from gpudock.engine.build import buildah, layers, tarwalk, verify
 from gpudock.engine.build.driver_files import Driver, Judge
 from gpudock.engine.build.tarwalk import Member
 from gpudock.facts.container import ImageFact, Software
@@ -127,7 +127,7 @@ def read(client: Client, image: str, run: Runner, reading: Reading) -> ImageFact
     absent, pull = f"{client.name} has no image {shown}.", f"fetch it: {client.name} pull {shown}"
     inspected = verify.inspect(client, image, run, absent, pull)
     collector = Collector(Judge(Driver()).reason)
-    with reading((*client.words, "save", image)) as stream:
+    with reading(buildah.save_words(client, image)) as stream:
         layers.look(stream, inspected.layers, collector.look, collector.ended)
     files = collector.left(inspected.layers)
     variables, labels = _variables(inspected.config), _labels(inspected.config)
