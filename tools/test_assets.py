@@ -18,10 +18,10 @@ def assets() -> dict[str, Callable[[], object]]:
     made: dict[str, Callable[[], object]] = {}
     if archive.distribution() == "debian":  # the archive that has NVIDIA's packages of all branches
         made["drivers"] = drivers.fetch
-    made["image debian"] = partial(images.tar, "debian")
+    made |= {f"image {name}": partial(images.tar, name) for name in images.DEBIAN}
     if not engines.host_docker_has_cdi():
         made["docker with CDI"] = docker_tree.programs
-    return made | {f"image {name}": partial(images.tar, name) for name in images.NAMES if name != "debian"}
+    return made | {f"image {name}": partial(images.tar, name) for name in images.NAMES if name not in images.DEBIAN}
 
 
 def main() -> int:

@@ -264,3 +264,28 @@ def feeding(argv: tuple[str, ...]) -> Iterator[Callable[[bytes], object]]:
             said.seek(0)
             text = said.read(1 << 16).decode(errors="backslashreplace").strip()
             raise HostError(f"{' '.join(argv[:2])} failed.", why=text[-300:] or f"exit code {child.returncode}")
+
+
+def following(argv: tuple[str, ...], heard: Callable[[str], None], env: Mapping[str, str] | None = None) -> int:
+    """Run while each line of what it says, on either output, is given to `heard`; the exit code (127: no program)."""
+    try:
+        child = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=dict(env) if env is not None else None,
+        )
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return NOT_FOUND
+    assert child.stdout is not None
+    try:
+        for line in child.stdout:
+            heard(line.decode(errors="backslashreplace").rstrip("\r\n"))
+        code = child.wait()
+    finally:
+        if child.poll() is None:
+            child.terminate()
+        child.stdout.close()
+        child.wait()
+    return code if code >= 0 else 128 - code

@@ -19,6 +19,8 @@ VERBS = {
     "top": ("top", "TOP", "Watch it live: sort, filter, follow, logs, stop."),
     "doctor": ("doctor", "doctor", "Say what is wrong with this machine, an image or a container."),
     "verify": ("verify", "verify", "Prove on each engine that containers get working GPUs."),
+    "env": ("env", "env", "Environments: gpudock.yaml, locked, built and run."),
+    "lock": ("env_lock", "lock", "Settle base, packages and CUDA of an environment."),
     "host": ("host", "host", "Show what gpudock sees of this machine; write snapshots."),
     "refresh": ("refresh", "refresh", "Make driver tree and CDI specification fit the machine."),
     "configure": ("configure", "configure", "Make docker, podman, containerd or CRI-O know the runtime."),

@@ -1,4 +1,4 @@
-"""Test images, without a registry: busybox, tiny, lib64, musl, debian. See rootfs.py for what each is."""
+"""Test images, without a registry: busybox, tiny, lib64, musl, debian, python. See rootfs.py for what each is."""
 
 import tempfile
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from pathlib import Path
 from real.harness import archive, cache, rootfs
 from real.harness.engines import Engine
 
+DEBIAN = {"debian": rootfs.debian, "python": rootfs.python}
 NAMES = (*rootfs.TREES, "debian")
 WITH_PROBE = tuple(name for name in NAMES if name != "busybox")
 
@@ -32,8 +33,8 @@ def load(
 
 
 def _make(name: str, staging: Path) -> None:
-    if name == "debian":
-        rootfs.debian(staging)
+    if name in DEBIAN:
+        DEBIAN[name](staging)
         return
     with tempfile.TemporaryDirectory(prefix="gpudock-image-") as temp:
         tree = Path(temp, name)

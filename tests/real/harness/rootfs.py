@@ -2,6 +2,7 @@
 
 import shutil
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,16 +65,29 @@ def pack(tree: Path, tar: Path) -> None:
         packed.add(tree, arcname=".", filter=_owned_by_root)
 
 
-def debian(tar: Path) -> None:
+def debian(tar: Path, *include: str) -> None:
     """The machine's own distribution, minimal, with apt and dpkg's database, and the probe, as a tar."""
     without = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("man", "locale", "doc")]
-    bootstrap = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=tar", *without]
+    more = [f"--include={','.join(include)}"] if include else []
+    bootstrap = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=tar", *more, *without]
     run([*bootstrap, archive.codename(), str(tar), archive.mirror()], timeout=600)
     probe = tar.with_name(tar.name + ".probe")
     compile_probe("gcc", probe)
     with tarfile.open(tar, "a") as packed:
         packed.add(probe, arcname="./probe", filter=_owned_by_root)
     probe.unlink()
+
+
+def python(tar: Path) -> None:
+    """debian with Python, as images of Python have it, and this machine's way to package indexes."""
+    debian(tar, "python3", "python3-venv")
+    certificates = Path("/etc/ssl/certs/ca-certificates.crt")
+    with tempfile.TemporaryDirectory(prefix="gpudock-image-") as temp, tarfile.open(tar, "a") as packed:
+        settings = Path(temp, "pip.conf")
+        settings.write_text("[global]\ncert = /etc/ssl/machine.crt\n" if certificates.is_file() else "")
+        packed.add(settings, arcname="./etc/pip.conf", filter=_owned_by_root)
+        if certificates.is_file():
+            packed.add(certificates.resolve(), arcname="./etc/ssl/machine.crt", filter=_owned_by_root)
 
 
 def compile_probe(compiler: str, program: Path) -> None:

@@ -1,0 +1,51 @@
+"""What every verb of environments begins with: the project of a folder, and an engine that answers."""
+
+import os
+from typing import TYPE_CHECKING
+
+from gpudock.cli.run import WHICH_ENGINE
+from gpudock.cli.terminal import say
+from gpudock.cli.verb import Option
+
+if TYPE_CHECKING:
+    from gpudock.env.choose.machine import Machine
+    from gpudock.env.project import Project
+    from gpudock.env.session import Session
+
+FOLDER = Option(("--folder", "-C"), "folder", "The project's folder.", default=".", metavar="FOLDER")
+ENGINE = WHICH_ENGINE
+NETWORK = Option(
+    ("--network",), "network", "The network of the build, as docker's --network.", default="", metavar="NAME"
+)
+FOR = Option(
+    ("--for",), "machine", "The machine that shall run it: a file of `gpudock host snapshot`.", metavar="SNAPSHOT"
+)
+
+
+def begin(engine: str | None, context: str | None, host: str | None) -> "Session":
+    """Raises EngineError when no engine answers."""
+    from gpudock import proc
+    from gpudock.engine import detect
+    from gpudock.env import owner, session
+
+    own = {key: value for key, value in (("engine", engine), ("context", context), ("host", host)) if value}
+    clients = detect.clients(own, detect.this_machine(os.environ))
+    return session.begin(clients, owner.here(os.environ), os.environ, proc.run, say)
+
+
+def project(folder: str) -> "Project":
+    from gpudock.env import owner
+    from gpudock.env import project as projects
+
+    return projects.load(folder, owner.here(os.environ).uid)
+
+
+def machine(snapshot: str | None, session: "Session | None" = None) -> "Machine":
+    """The machine of a snapshot, of an engine elsewhere, or this one."""
+    from gpudock.cli.options import HostOptions
+    from gpudock.env.choose.machine import Machine, of_snapshot
+
+    if snapshot is None and session is not None and session.remote:
+        say("the machine of the engine is another one, and was not asked what it runs: name it by --for")
+        return Machine()
+    return of_snapshot(HostOptions(snapshot=snapshot).load(announce=snapshot is None))

@@ -1,0 +1,1 @@
+"""From recipe to image: resolve into a lock, write a Dockerfile, build it."""

@@ -1,0 +1,162 @@
+"""From recipe and machine to a lock: refuse what cannot run, pull the base, ask for the packages."""
+
+import os
+from typing import NamedTuple
+
+import msgspec
+
+from gpudock.env.choose import choice, fitness
+from gpudock.env.choose.choice import Choice
+from gpudock.env.choose.machine import Machine
+from gpudock.env.choose.tables import Tables, numbers
+from gpudock.env.image import base, lock, needs, requirements, resolve
+from gpudock.env.image.lock import Lock, Package
+from gpudock.env.image.requirements import Requirements
+from gpudock.env.image.resolve import Question, Resolved
+from gpudock.env.naming import LOCK_FILE
+from gpudock.env.project import Project
+from gpudock.env.session import Session
+from gpudock.errors import InputError, RefusedError
+from gpudock.plan import requirement
+from gpudock.plan.quote import quote
+from gpudock.publish import read_capped, write
+
+PLAIN = "docker.io/library/python:{python}-slim-bookworm"  # where no base is named
+_RUNTIMES = (
+    "cuda-toolkit",
+    "nvidia-cuda-runtime",
+    "nvidia-cuda-runtime-cu13",
+    "nvidia-cuda-runtime-cu12",
+    "nvidia-cuda-runtime-cu11",
+)
+
+
+class Wish(NamedTuple):
+    network: str = ""
+    base: str = ""  # instead of the default one
+    machine: Machine = Machine()
+    tables: Tables | None = None
+
+
+def make(session: Session, project: Project, wish: Wish, pull: base.Show) -> Lock:
+    """Raises GpudockError. Nothing is pulled before it is known that the machine can run what is asked."""
+    recipe = project.recipe
+    assert wish.tables is not None
+    named = requirements.read(recipe, project.folder)
+    recipe_hash = lock.recipe_hash(recipe, named.files)
+    if named.python_version and not recipe.python_version:
+        recipe = msgspec.structs.replace(recipe, python_version=named.python_version)
+    chosen = choice.choose(recipe, wish.machine, wish.tables)
+    for note in (*named.notes, *chosen.notes):
+        session.say(note)
+    if recipe.dockerfile is not None:
+        return Lock(format=lock.FORMAT, recipe=recipe_hash, architecture=wish.machine.machine, cuda=chosen.cuda)
+    wanted = needs.needs(recipe)
+    found = base.find(session.client, recipe.base or wish.base or PLAIN.format(python=chosen.python), session.run, pull)
+    _required(found, wish.machine)
+    python = (*chosen.pip, *named.lines, *chosen.requirements, *wanted.python)
+    asked = bool(recipe.framework_name or recipe.python_version or python)
+    question = Question(found.base.name, wanted.system, python if asked else None, wish.network)
+    resolved = resolve.resolve(session.client, question, session.run)
+    _python_version(recipe.python_version or "", resolved, found.base.name)
+    return _checked(_lock(recipe_hash, found, chosen, resolved, named), wish.machine, wish.tables)
+
+
+def _lock(recipe_hash: str, found: base.Found, chosen: Choice, resolved: Resolved, named: Requirements) -> Lock:
+    options = tuple(each for each in named.lines if each.startswith("-"))
+    version = {each.name: each.version for each in resolved.python_packages}
+    framework = chosen.framework.partition(" ")[0]
+    package = {"pytorch": "torch"}.get(framework, framework)
+    return Lock(
+        format=lock.FORMAT,
+        recipe=recipe_hash,
+        base=found.base,
+        architecture=resolved.architecture,
+        distribution=resolved.distribution,
+        python=resolved.python,
+        framework=f"{framework} {version[package]}" if package in version else "",
+        cuda=_cuda(resolved.python_packages) or chosen.cuda or _of_base(found),
+        driver=chosen.driver,
+        architectures=chosen.architectures,
+        pip=(*chosen.pip, *options),
+        system_packages=resolved.system_packages,
+        python_packages=resolved.python_packages,
+    )
+
+
+def _checked(made: Lock, machine: Machine, tables: Tables) -> Lock:
+    """With the driver that its CUDA needs, also where a requirements.txt chose it. Raises RefusedError."""
+    if not made.cuda:
+        return made
+    problems = tuple(fitness.problems(made.cuda, made.architectures, machine, tables.cuda))
+    if problems:
+        raise RefusedError(
+            f"The packages bring CUDA {made.cuda}, which does not run on this machine.",
+            why="; ".join(problems),
+            mend="name another version of the framework: framework: {pytorch: VERSION} chooses one that fits",
+        )
+    return msgspec.structs.replace(made, driver=fitness.oldest_driver(made.cuda, tables.cuda))
+
+
+def _cuda(packages: tuple[Package, ...]) -> str:
+    """The CUDA runtime among Python packages."""
+    versions = {each.name: each.version for each in packages}
+    found = next((versions[name] for name in _RUNTIMES if name in versions), "")
+    return ".".join(map(str, numbers(found)[:2]))
+
+
+def _of_base(found: base.Found) -> str:
+    told = found.environment.get("CUDA_VERSION", "")
+    return ".".join(map(str, numbers(told)[:2]))
+
+
+def _required(found: base.Found, machine: Machine) -> None:
+    """What the base image itself requires of the driver (NVIDIA_REQUIRE_CUDA). Raises RefusedError."""
+    conditions = requirement.from_environment(found.environment)[0]
+    if conditions and machine.driver:
+        gpus = tuple((capability, "") for _, capability in machine.gpus)
+        requirement.check(conditions, requirement.Properties("", machine.driver, gpus))
+
+
+def _python_version(wished: str, resolved: Resolved, base_name: str) -> None:
+    if wished and resolved.python and numbers(resolved.python)[: len(numbers(wished))] != numbers(wished):
+        raise RefusedError(
+            f"The base image has Python {resolved.python}, not {wished}.",
+            why=f"{quote(base_name, 100)} was asked",
+            mend="leave base: out (then it is an image of that Python), name another base, or another python_version",
+        )
+
+
+def read(folder: str) -> Lock | None:
+    """The lock of a project; None when there is none. Raises InputError."""
+    path = os.path.join(folder, LOCK_FILE)
+    try:
+        return lock.decode(read_capped(path, lock.LIMIT), path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read.", why=error.strerror or str(error)) from error
+
+
+def save(folder: str, made: Lock) -> None:
+    write(os.path.join(folder, LOCK_FILE), lock.encode(made))
+
+
+def stale(project: Project, locked: Lock) -> bool:
+    """Whether gpudock.yaml, or a file that it names, says something else than when it was locked."""
+    return locked.recipe != lock.recipe_hash(project.recipe, requirements.read(project.recipe, project.folder).files)
+
+
+def unfit(locked: Lock, machine: Machine, tables: Tables) -> tuple[str, ...]:
+    """Why a machine does not run the image of a lock; () when it does."""
+    found = []
+    if locked.architecture != machine.machine:
+        found.append(f"it is for {locked.architecture}, and the machine is {machine.machine}")
+    if not locked.cuda:
+        return tuple(found)
+    if locked.driver and not machine.driver:
+        found.append(f"it needs an NVIDIA driver, {locked.driver} or newer, and none is loaded")
+    elif locked.driver and numbers(machine.driver) < numbers(locked.driver):
+        found.append(f"it needs driver {locked.driver} or newer, and {machine.driver} is loaded")
+    without = machine._replace(driver="")
+    return (*found, *fitness.problems(locked.cuda, locked.architectures, without, tables.cuda))

@@ -1,0 +1,36 @@
+"""What services, display and user need in an image. Pure data: a service's packages are locked as all others."""
+
+from typing import NamedTuple
+
+from gpudock.env.recipe import Recipe
+
+
+class Needs(NamedTuple):
+    python: tuple[str, ...] = ()  # as pip writes them
+    system: tuple[str, ...] = ()  # for apt
+
+
+SERVICES = {
+    "jupyter": Needs(python=("jupyterlab",)),
+    "tensorboard": Needs(python=("tensorboard", "setuptools<81")),  # it imports pkg_resources
+    "ssh": Needs(system=("openssh-server",)),
+}
+DISPLAYS = {
+    "none": Needs(),
+    "x11": Needs(system=("xauth",)),
+    "vnc": Needs(system=("tigervnc-standalone-server", "xauth", "openbox", "xterm")),
+}
+
+
+def needs(recipe: Recipe) -> Needs:
+    """Of the whole recipe, itself included."""
+    user = recipe.user
+    python, system = list(recipe.python_packages), list(recipe.system_packages)
+    for name, service in recipe.served.items():
+        wanted = SERVICES.get(name, Needs())
+        pinned = f"=={service.version}" if service.version else ""
+        python += [each + pinned if each == wanted.python[0] else each for each in wanted.python]
+        system += wanted.system
+    system += DISPLAYS[recipe.display].system
+    system += [each for each in (user.shell, user.multiplexer, "sudo" * user.sudo) if each and each != "sh"]
+    return Needs(tuple(dict.fromkeys(python)), tuple(dict.fromkeys(system)))
