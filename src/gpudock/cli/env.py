@@ -2,6 +2,7 @@
 
 from gpudock.cli.verb import Verbs
 
+INIT = ("env_init", "init", "Write a first, commented gpudock.yaml.")
 LOCK = ("env_lock", "lock", "Settle base, packages and CUDA in gpudock.lock; check it.")
 BUILD = ("env_build", "build", "Build the image of gpudock.lock.")
 
@@ -12,8 +13,12 @@ env = Verbs(
     gpudock init && gpudock up
     """,
     {
+        "init": INIT,
         "lock": LOCK,
         "build": BUILD,
+        "images": ("env_images", "images", "List images of environments, and what uses them."),
+        "rmi": ("env_images", "rmi", "Remove an image that nothing uses."),
+        "eject": ("env_eject", "eject", "Write Dockerfile, compose file or dev container."),
         "schema": ("env_schema", "schema", "Print the JSON Schema of gpudock.yaml, for editors."),
     },
 )

@@ -25,7 +25,7 @@ def _lock(
     \b
     gpudock lock
     gpudock lock --for server.json
-    gpudock lock --check                   does the lock fit gpudock.yaml, and this machine?
+    gpudock lock --check            does it fit gpudock.yaml, and this machine?
     gpudock lock --check --for server.json
     """
     from gpudock.env.choose import tables

@@ -20,6 +20,7 @@ VERBS = {
     "doctor": ("doctor", "doctor", "Say what is wrong with this machine, an image or a container."),
     "verify": ("verify", "verify", "Prove on each engine that containers get working GPUs."),
     "env": ("env", "env", "Environments: gpudock.yaml, locked, built and run."),
+    "init": ("env_init", "init", "Write a first gpudock.yaml for a folder."),
     "lock": ("env_lock", "lock", "Settle base, packages and CUDA of an environment."),
     "host": ("host", "host", "Show what gpudock sees of this machine; write snapshots."),
     "refresh": ("refresh", "refresh", "Make driver tree and CDI specification fit the machine."),

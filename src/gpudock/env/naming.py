@@ -11,6 +11,7 @@ RECIPE_FILE = "gpudock.yaml"
 LOCK_FILE = "gpudock.lock"
 WORKSPACE = "/workspace"  # where the project's folder is in the container
 ENTRY = "/usr/local/libexec/gpudock/entry"  # ENTRYPOINT of every image that gpudock makes
+SHORTEST_ID = 6  # digits by which an image may be named
 _LONGEST = 40  # a host name's part has at most 63 letters
 
 

@@ -41,7 +41,7 @@ def choose(recipe: Recipe, machine: Machine, tables: Tables) -> Choice:
     """Raises RefusedError for what cannot run on the machine, with the nearest that can."""
     if recipe.framework_name:
         return _framework(recipe, machine, tables)
-    cuda = recipe.cuda if recipe.cuda not in {"auto", _NONE} else of_image(recipe.base)
+    cuda = ".".join(recipe.cuda.split(".")[:2]) if recipe.cuda not in {"auto", _NONE} else of_image(recipe.base)
     python = recipe.python_version or DEFAULT_PYTHON
     if not cuda:
         return Choice(python=python)

@@ -26,6 +26,7 @@ class Cuda(_Table, frozen=True):
     toolkits: dict[str, str]  # version -> driver with all its features
     lowest: dict[str, str]  # from this version on -> lowest compute capability
     first: dict[str, str]  # from this compute capability on -> first version
+    images: dict[str, str] = {}  # version -> NVIDIA's image of it, with compiler
     sources: tuple[str, ...] = ()
 
 

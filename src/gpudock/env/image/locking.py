@@ -52,7 +52,8 @@ def make(session: Session, project: Project, wish: Wish, pull: base.Show) -> Loc
     if recipe.dockerfile is not None:
         return Lock(format=lock.FORMAT, recipe=recipe_hash, architecture=wish.machine.machine, cuda=chosen.cuda)
     wanted = needs.needs(recipe)
-    found = base.find(session.client, recipe.base or wish.base or PLAIN.format(python=chosen.python), session.run, pull)
+    name = recipe.base or wish.base or _usual(recipe.framework_name, chosen, wish.tables)
+    found = base.find(session.client, name, session.run, pull)
     _required(found, wish.machine)
     python = (*chosen.pip, *named.lines, *chosen.requirements, *wanted.python)
     asked = bool(recipe.framework_name or recipe.python_version or python)
@@ -60,6 +61,19 @@ def make(session: Session, project: Project, wish: Wish, pull: base.Show) -> Loc
     resolved = resolve.resolve(session.client, question, session.run)
     _python_version(recipe.python_version or "", resolved, found.base.name)
     return _checked(_lock(recipe_hash, found, chosen, resolved, named), wish.machine, wish.tables)
+
+
+def _usual(framework: str, chosen: Choice, tables: Tables) -> str:
+    """A plain image with Python, for wheels bring CUDA; NVIDIA's where CUDA itself is asked for."""
+    if framework or not chosen.cuda:
+        return PLAIN.format(python=chosen.python)
+    if chosen.cuda not in tables.cuda.images:
+        raise RefusedError(
+            f"No base image of CUDA {chosen.cuda} is known.",
+            why=f"known are those of {', '.join(tables.cuda.images)}",
+            mend="name it: base: nvidia/cuda:TAG",
+        )
+    return tables.cuda.images[chosen.cuda]
 
 
 def _lock(recipe_hash: str, found: base.Found, chosen: Choice, resolved: Resolved, named: Requirements) -> Lock:
