@@ -11,7 +11,7 @@ LOCK = Lock(
     python="3.11.2",
     cuda="12.8",
     driver="525.60.13",
-    architectures=("8.0", "12.0+PTX"),
+    architectures=("8.0", "9.0", "12.0+PTX"),
     system_packages=(Package(name="libc6:i386", version="2.36-9+deb12u9", sha256=HASH),),
     python_packages=(
         Package(name="six", version="1.17.0", sha256=HASH),

@@ -25,7 +25,7 @@ class Stored(NamedTuple):
 
 
 def stored(session: Session, *, everybody: bool = False) -> tuple[Stored, ...]:
-    """The images of this user's environments, the newest first; `everybody`: of all. Raises EngineError."""
+    """The images of this user's environments; `everybody`: of all. Raises EngineError."""
     told = session.ask("images", "--quiet", "--no-trunc", "--filter", f"label={labels.ENV}")
     if not told.ok:
         raise EngineError("The engine does not list its images.", why=quote(told.err.strip(), 300))
