@@ -149,7 +149,7 @@ def test_without_gpudock_the_same_image(gpudock: Product, docker28: Engine, tmp_
     (tmp_path / "gpudock.yaml").write_text(
         f"base: {images.load(docker28, 'debian')}\nrun: [echo hello > /hello]\nservices: {{app: {{command: id, port: 80}}}}\n"
     )
-    call(gpudock, docker28, tmp_path, "eject", "compose")
+    call(gpudock, docker28, tmp_path, "eject", "compose", "--network", "none")
     assert {each.name for each in (tmp_path / "eject").iterdir()} == {"Dockerfile", "compose.yaml", "entry"}
     again = call(gpudock, docker28, tmp_path, "eject", "dockerfile", check=False)
     assert again.returncode == 5

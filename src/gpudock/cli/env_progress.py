@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def reporter(progress: str, environment: Mapping[str, str]) -> "Reporter":
     """For --progress; the result's own output stays free of it."""
     if progress == "json":
-        return _Events(_json)
+        return _Json()
     if progress == "plain":
         return _Plain()
     drawn = progress == "tty" or (
@@ -57,7 +57,18 @@ class _Events:
         for event in self._steps.finish(code):
             self._told(event)
         for line in self._steps.tail if code else ():
-            print(safe(f"        {line}"), file=sys.stderr)
+            self._said(line)
+
+    def _said(self, line: str) -> None:
+        print(safe(f"        {line}"), file=sys.stderr)
+
+
+class _Json(_Events):
+    def __init__(self) -> None:
+        super().__init__(_json)
+
+    def _said(self, line: str) -> None:
+        print(json.dumps({"state": "said", "text": line}), file=sys.stderr)
 
 
 class _Plain(_Events):
@@ -91,6 +102,7 @@ class _Drawn(_Events):
 
     def _draw(self, event: "Event") -> None:
         from rich.markup import escape
+        from rich.text import Text
 
         for task in self._progress.task_ids:
             self._progress.remove_task(task)
@@ -100,7 +112,8 @@ class _Drawn(_Events):
             self._progress.add_task(escape(safe(f"{number} {event.text}")))
             return
         style = {"cached": "dim", "failed": "bold red"}.get(event.state, "green")
-        self._console.print(escape(describe(event)), style=style, overflow="ellipsis", no_wrap=True)
+        self._progress.refresh()
+        self._console.print(Text(describe(event), style=style, overflow="ellipsis", no_wrap=True))
 
     def finished(self, code: int) -> None:
         self._progress.stop()

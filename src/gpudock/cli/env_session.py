@@ -44,8 +44,14 @@ def machine(snapshot: str | None, session: "Session | None" = None) -> "Machine"
     """The machine of a snapshot, of an engine elsewhere, or this one."""
     from gpudock.cli.options import HostOptions
     from gpudock.env.choose.machine import Machine, of_snapshot
+    from gpudock.plan.quote import quote
 
     if snapshot is None and session is not None and session.remote:
-        say("the machine of the engine is another one, and was not asked what it runs: name it by --for")
-        return Machine()
+        from gpudock import proc
+        from gpudock.engine import remote
+
+        told, why = remote.snapshot(session.client.endpoint.address, proc.run)
+        if told is None:
+            say(f"what the engine's machine runs is not known ({quote(why, 200)}): name it by --for")
+        return of_snapshot(told) if told else Machine()
     return of_snapshot(HostOptions(snapshot=snapshot).load(announce=snapshot is None))

@@ -17,29 +17,33 @@ SNAPSHOT = ("gpudock", "host", "snapshot", "-o", "-")
 def offer(answer: Answer, address: str, run: proc.Runner) -> tuple[NamesOffer, tuple[str, ...]]:
     """The devices of the other machine, and notes. Raises EngineError when nobody there tells."""
     source = f"the machine of {quote(address)}"
-    way = endpoint.ssh(address)
-    why = "it is not reached by ssh, and its docker does not list CDI devices (28.2 and newer do)"
-    if way is not None:
-        result = run(proc.Command((*way, *SNAPSHOT), timeout=SECONDS))
-        try:
-            found = of_snapshot(codec.decode(result.out.encode()), source) if result.ok else None
-        except InputError as error:
-            found, why = None, error.why
-        else:
-            why = _last_line(result)
-        if found is not None and found.names:
+    told, why = snapshot(address, run)
+    if told is not None:
+        found = of_snapshot(told, source)
+        if found.names:
             return found, ()
-        if found is not None:
-            why = f"it has no CDI specification of kind {KIND}"
+        why = f"it has no CDI specification of kind {KIND}"
     names = tuple(name.partition("=")[2] for name in answer.devices if name.startswith(KIND + "="))
     if names:
         note = f"{source} does not tell its facts ({quote(why, 200)}); its docker lists the devices."
-        return NamesOffer(names, source), (note,) if way is not None else ()
+        return NamesOffer(names, source), (note,) if endpoint.ssh(address) is not None else ()
     raise EngineError(
         f"The GPUs of {source} are not known here.",
         why=quote(why, 300),
         mend="there, install gpudock and run: sudo gpudock refresh; or run gpudock on that machine",
     )
+
+
+def snapshot(address: str, run: proc.Runner) -> tuple[Snapshot | None, str]:
+    """What gpudock on the machine of an engine sees of it; else why that is not known."""
+    way = endpoint.ssh(address)
+    if way is None:
+        return None, "it is not reached by ssh, and its docker does not list CDI devices (28.2 and newer do)"
+    result = run(proc.Command((*way, *SNAPSHOT), timeout=SECONDS))
+    try:
+        return (codec.decode(result.out.encode()), "") if result.ok else (None, _last_line(result))
+    except InputError as error:
+        return None, error.why
 
 
 def of_snapshot(snapshot: Snapshot, source: str) -> NamesOffer:

@@ -144,8 +144,11 @@ def _build(session: Session, flags: tuple[str, ...], words: _Words, wish: Wish, 
     def follow(argv: tuple[str, ...], env: Mapping[str, str] | None = None) -> int:
         return proc.following(argv, heard, env)
 
-    code = _run(session, flags, words, gpus=wish.gpus, here=tools.here, follow=follow)
-    tools.reporter.finished(code)
+    code = 1
+    try:
+        code = _run(session, flags, words, gpus=wish.gpus, here=tools.here, follow=follow)
+    finally:  # also when it is interrupted: what is drawn gives the terminal back
+        tools.reporter.finished(code)
     gone = _gone(said) if code else ""
     if gone:
         raise RefusedError(
