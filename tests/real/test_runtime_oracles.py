@@ -383,10 +383,11 @@ def no_python(stage: Stage, folder: Path) -> Path:
     return stage.copy(folder, PYTHON="/nowhere/python3")
 
 
-def _without(name: str) -> Any:
+def _without(*names: str) -> Any:
     def lay(stage: Stage, folder: Path) -> Path:
         entry = stage.copy(folder)
-        (folder / name).unlink()
+        for name in names:
+            (folder / name).unlink()
         return entry
 
     return lay
@@ -415,7 +416,7 @@ def _plan(text: str) -> Any:
     """The specification names a plan with this text."""
 
     def lay(stage: Stage, folder: Path) -> Path:
-        entry = _of_settings(spec=str(folder / "spec.json"))(stage, folder)
+        entry = _of_settings(specs=[str(folder / "spec.json")])(stage, folder)
         (folder / "spec.json").write_text(f'"--plan", "{folder}/plan.json"')
         (folder / "plan.json").write_text(text)
         return Path(entry)
@@ -426,13 +427,13 @@ def _plan(text: str) -> Any:
 BROKEN = {
     "no python": no_python,
     "no runtime.py": _without("runtime.py"),
-    "no entry.py": _without("entry.py"),
+    "no entry.py": _without("entry.py", "runtime.frozen"),
     "no settings": _without("settings.json"),
     "settings: no JSON": _with("settings.json", b"{"),
     "settings: a list": _with("settings.json", b"[]"),
     "settings: empty": _with("settings.json", b""),
-    "settings: half": _with("settings.json", b'{"spec": "/x"}'),
-    "no specification": _of_settings(spec="/nowhere/gpudock.json"),
+    "settings: half": _with("settings.json", b'{"specs": ["/x"]}'),
+    "no specification": _of_settings(specs=["/nowhere/gpudock.json"]),
     "plan: no JSON": _plan("{"),
     "plan: a list": _plan("[]"),
     "plan: empty": _plan(""),
@@ -474,8 +475,8 @@ def test_without_a_fitting_frozen_file_the_sources_serve(
         frozen.unlink()
     else:
         whole = frozen.read_bytes()
-        other = {"empty": b"", "cut off": whole[:5000], "no code": runtime_stage.MAGIC + b"N"}
-        frozen.write_bytes(other.get(kind, b"\x01\x02\r\n" + whole[4:]))
+        other = {"empty": b"", "cut off": whole[:5000], "no code": b"N" + runtime_stage.MAGIC}
+        frozen.write_bytes(other.get(kind, whole[:-4] + b"\x01\x02\r\n"))
     done = stage.start(bundle, ["/bin/ls", "/dev"], program=(str(entry),))
     assert (done.code, "nvidia0" in done.out, done.err) == (0, True, "")
 
@@ -619,34 +620,13 @@ def test_a_second_start_of_an_edited_bundle(stage: Stage, bundle: Bundle) -> Non
 
 OURS = {
     *("gpudock", "gpudock.errors", "gpudock.start", "gpudock.plan"),
-    *(
-        f"gpudock.plan.{name}"
-        for name in (
-            *("capabilities", "device_id", "document", "edits", "environment", "gpus_flag", "ldcache", "ldcache_merge"),
-            *("ldcache_order", "quote", "reader", "request", "requirement", "select", "unmet", "value"),
-        )
-    ),
-    *(
-        f"gpudock.start.{name}"
-        for name in (
-            *(
-                "asked",
-                "changes",
-                "command",
-                "compat",
-                "device_files",
-                "edit",
-                "elfnote",
-                "encode",
-                "injection",
-                "key",
-                "linker",
-                "lookup",
-            ),
-            *("mounts", "oci", "parse", "plans", "profile", "reading", "renew", "rootfs", "runtime", "settings"),
-            *("volumes", "walk"),
-        )
-    ),
+    *(f"gpudock.plan.{name}" for name in ("capabilities", "device_id", "document", "edits", "environment")),
+    *(f"gpudock.plan.{name}" for name in ("ldcache", "ldcache_merge", "ldcache_order", "quote", "reader", "request")),
+    *(f"gpudock.plan.{name}" for name in ("select", "value")),
+    *(f"gpudock.start.{name}" for name in ("asked", "changes", "command", "compat", "current", "edit", "encode")),
+    *(f"gpudock.start.{name}" for name in ("injection", "key", "linker", "lookup", "mounts", "oci", "parse", "paths")),
+    *(f"gpudock.start.{name}" for name in ("plans", "profile", "reading", "rootfs", "runtime", "settings", "volumes")),
+    "gpudock.start.walk",
 }
 
 
@@ -667,3 +647,19 @@ def test_imports_are_frozen(stage: Stage, bundle: Bundle, python: str) -> None:
     assert loaded <= INTERPRETER | STANDARD | OURS
     assert loaded >= OURS
     assert oci.MARK in bundle.written()["annotations"]
+
+
+def test_what_is_compiled_imports_no_os(stage: Stage, bundle: Bundle) -> None:
+    """refresh/freeze.py takes the interpreter's own modules in its place: loading os takes a millisecond."""
+    bundle.file.write_text(json.dumps(config(["/bin/true"], [ONE])))
+    words = [str(stage.settings.resolve()), "/bin/true", str(bundle.folder), str(bundle.file), "", "0", "run", "x"]
+    started = stage.entry.resolve().with_name("runtime.py")
+    done = subprocess.run(
+        [PYTHON, *FLAGS, "-X", "importtime", str(started), *words],
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.decode().splitlines()}
+    assert loaded >= OURS
+    assert loaded & {"os", "posixpath", "stat", "struct", "_collections_abc", "entry", "importlib", "json"} == set()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gpudock.errors import HostError
-from gpudock.start import renew, settings
+from gpudock.start import current, renew, settings
 from real import runtime_stage
 from real.harness import processes
 from real.hook_stage import Outcome
@@ -127,7 +127,7 @@ def asking(clean: Stage) -> Iterator[Stage]:
     text = clean.settings.read_text()
     driver_is(clean, DRIVER)
     try:
-        renew.plan(settings.read(str(clean.settings.resolve())))
+        current.plan(settings.read(str(clean.settings.resolve())))
     except HostError:
         clean.gpudock.refresh()
     runtime_stage.refresh_by(clean, CALLED + 'exec $GPUDOCK "$@" --simulated "$GPUS"')
@@ -206,7 +206,7 @@ def test_a_refresh_that_says_more_than_is_read_does_not_hang(asking: Stage, monk
     runtime_stage.refresh_by(asking, CALLED + "head -c 200000 /dev/zero | tr '\\0' x >&2; exit 3")
     driver_is(asking, NEWER)
     with pytest.raises(HostError, match="and refresh: xxx"):
-        renew.plan(settings.read(str(asking.settings.resolve())))
+        current.plan(settings.read(str(asking.settings.resolve())))
 
 
 def test_a_refresh_that_hangs_is_ended(asking: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +216,7 @@ def test_a_refresh_that_hangs_is_ended(asking: Stage, monkeypatch: pytest.Monkey
     driver_is(asking, NEWER)
     begun = time.monotonic()
     with pytest.raises(HostError, match="it took longer than 0 seconds") as refused:
-        renew.plan(settings.read(str(asking.settings.resolve())))
+        current.plan(settings.read(str(asking.settings.resolve())))
     assert time.monotonic() - begun < 60
     assert "sudo gpudock refresh" in str(refused.value)
     time.sleep(0.1)

@@ -1,5 +1,6 @@
 """Further ways to start containers with the runtime: as default, in builds, with remapped users, after an upgrade."""
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ import pytest
 
 from real.harness import images, runtimes, subordinate
 from real.harness.engines import Engine
-from real.harness.product import Product, product
+from real.harness.product import SPEC, Product, product
 from real.harness.runtimes import Configured
 
 pytestmark = pytest.mark.real
@@ -56,6 +57,28 @@ def test_the_product_uses_the_runtime_where_there_is_no_cdi(fresh: Product, by_d
     done = fresh.run(by_default.engine, "--gpus", "1", reference, "/bin/sh", "-c", "nvidia-smi -L; ls /dev")
     assert done.stdout.count("GPU-") == 1
     assert "nvidia1" not in done.stdout
+
+
+def test_beside_somebody_elses_specification(fresh: Product, configured: Configured) -> None:
+    """That one stays as it is, for engines; the runtime has a plan of its own."""
+    theirs = SPEC.with_name("nvidia.yaml")
+    edits = {"deviceNodes": [{"path": "/dev/null"}]}
+    text = json.dumps(
+        {"cdiVersion": "0.5.0", "kind": "nvidia.com/gpu", "devices": [{"name": "0", "containerEdits": edits}]}
+    )
+    theirs.write_text(text)
+    try:
+        said = fresh.refresh()
+        assert f"{theirs} already defines these devices" in said.stderr
+        assert (SPEC.exists(), theirs.read_text()) == (False, text)
+        done = configured.run("-e", "NVIDIA_VISIBLE_DEVICES=1")
+        assert "nvidia1" in done.stdout
+        assert "nvidia0" not in done.stdout
+        assert "libcuda.so.1 ok" in done.stdout
+    finally:
+        theirs.unlink()
+    fresh.refresh()
+    assert SPEC.exists()
 
 
 def test_mig_devices(fresh: Product, configured: Configured) -> None:

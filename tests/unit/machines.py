@@ -11,8 +11,8 @@ from gpudock.facts.snapshot import FORMAT, Roots, Snapshot
 from gpudock.facts.system import System
 from gpudock.host import driver_files
 from gpudock.host.root import Root
-from gpudock.plan import ldcache
 from real.harness.elf import write_library
+from unit import caches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +81,7 @@ class DriverRoot:
         """/etc/ld.so.cache with these (flags, SONAME, path)."""
         entries = [(flags, soname.encode(), path.encode(), 0, 0, b"") for flags, soname, path in libraries]
         with open(self.place("/etc/ld.so.cache"), "wb") as file:
-            file.write(ldcache.build(entries))
+            file.write(caches.build(entries))
 
     def read(self, loaded: str | None = VERSION, kernel: str = "") -> DriverFiles | Missing:
         root = Root(self.folder)

@@ -57,8 +57,9 @@ def _refresh(
     container start in a folder of root's, and switches the CDI specification over in one step. Running it again
     changes nothing. Roots and --library-links of the time before hold until others are given.
 
-    When NVIDIA's toolkit has written a specification for the same devices, that one is left alone and used, unless
-    --adopt is given. Without a usable driver or GPU the exit code is 4 and gpudock's own specification is removed.
+    When NVIDIA's toolkit has written a specification for the same devices, engines go on using that one and gpudock's
+    own is for its runtime alone, unless --adopt is given. Without a usable driver or GPU the exit code is 4 and
+    gpudock's own specification is removed.
     """
     from gpudock.cli.earlier import before
     from gpudock.plan import capabilities
@@ -162,12 +163,11 @@ def _preview_lines(preview: "Preview") -> list[str]:
 def _outcome_lines(outcome: "Outcome") -> list[str]:
     for spec in outcome.foreign:
         say(
-            f"{spec.path} already defines these devices; it was left alone and is used.\n"
+            f"{spec.path} already defines these devices; engines use it, and it was left alone.\n"
+            "  gpudock's own driver tree is for its runtime (--runtime gpudock, docker run --gpus).\n"
             "  To let gpudock take over: sudo gpudock refresh --adopt   (--undo gives it back)"
         )
     removed = [f"removed {path}" for path in outcome.removed]
-    if outcome.spec is None:
-        return removed
     plan = outcome.plan
     simulated = "SIMULATED " if plan["simulated"] else ""
     lines = [

@@ -4,13 +4,14 @@ from gpudock.errors import UsageError
 from gpudock.plan import capabilities
 from gpudock.plan.quote import quote
 from gpudock.plan.request import ALL, VISIBLE_DEVICES, VOID, Request, parse_visible_devices
-from gpudock.plan.requirement import is_legacy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CAPABILITIES = "NVIDIA_DRIVER_CAPABILITIES"
+PREFIX = "NVIDIA_REQUIRE_"
+DISABLE = "NVIDIA_DISABLE_REQUIRE"
 
 
 def from_environment(
@@ -42,6 +43,16 @@ def driver_capabilities(environment: "Mapping[str, str]") -> "tuple[str, ...]":
         return capabilities.parse(text)
     except UsageError as error:
         raise UsageError(f"{CAPABILITIES}={quote(text)}: {quote(error.what, 100)}", mend=error.mend) from None
+
+
+def is_legacy(environment: "Mapping[str, str]") -> bool:
+    """Whether the image is of the time before NVIDIA_REQUIRE_CUDA; it then gets all GPUs without asking."""
+    return bool(environment.get("CUDA_VERSION")) and not environment.get("NVIDIA_REQUIRE_CUDA")
+
+
+def may_require(environment: "Mapping[str, str]") -> bool:
+    """Whether any of the variables may be one that requirement.from_environment looks at."""
+    return is_legacy(environment) or any("REQUIRE" in name for name in environment)
 
 
 def _asked(environment: "Mapping[str, str]", swarm: "tuple[str, ...]") -> "tuple[str, str]":

@@ -3,15 +3,15 @@
 Names descend by `libcmp`; entries of one name by flags; those with a hardware capability come before the plain ones.
 """
 
+from itertools import repeat
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Optional
 
-    from gpudock.plan.ldcache import Entry
-
 _DIGITS = b"0123456789"
-_OTHERS = bytes(sorted({*range(256)} - {*_DIGITS}))
+_OTHERS = bytes((*range(48), *range(58, 256)))
 _AS_ZERO = bytes.maketrans(_DIGITS, b"0" * 10)
 _DIGITS_BLANK = bytes.maketrans(_DIGITS, b" " * 10)
 _OTHERS_BLANK = bytes.maketrans(_OTHERS, b" " * 246)
@@ -67,14 +67,6 @@ def _char(byte: int, *, signed: bool) -> int:
     return byte - 256 if signed and byte > 0x7F else byte
 
 
-def compare(entry: "Entry", other: "Entry", *, signed: bool) -> int:
-    """Negative when `entry` stands before `other`, which must be a plain one; 0 when ldconfig would not care."""
-    order = libcmp(other[1], entry[1], signed=signed)  # descending
-    if order or entry[0] != other[0]:
-        return order or other[0] - entry[0]
-    return -1 if entry[4] else 0
-
-
 def is_ordered(names: "Sequence[bytes]", *, signed: bool) -> bool:
     """Whether a binary search among `names` finds each of them, whatever else is looked for.
 
@@ -100,33 +92,71 @@ def _keys(text: bytes) -> "list[bytes]":
     Ten times faster than libcmp; the names are ASCII without blanks, and set off by NULs.
     """
     between = text.translate(_DIGITS_BLANK).split()
-    numbers = [b"\xff" + number.rjust(9, b"0") for number in text.translate(_OTHERS_BLANK).split()]
-    pairs = map(bytes.__add__, between, [*numbers, b""])
-    return b"".join(pairs).split(b"\0")[1:-1]
+    numbers = map(bytes.zfill, text.translate(_OTHERS_BLANK).split(), repeat(9))
+    return b"".join([*map(b"%b\xff%b".__mod__, zip(between, numbers)), between[-1]]).split(b"\0")[1:-1]
 
 
-def search(found: "Sequence[Entry]", name: bytes, flags: int, *, signed: bool) -> "Optional[bytes]":
-    """The path that the loader of architecture `flags` opens for `name`, on a machine without glibc-hwcaps."""
-    left, right = 0, len(found) - 1
-    while left <= right:
-        middle = (left + right) // 2
-        order = libcmp(name, found[middle][1], signed=signed)
-        if order < 0:
-            left = middle + 1
-        elif order > 0:
-            right = middle - 1
-        else:
-            return _first(found, middle, right, name, flags, signed=signed)
-    return None
+class Listing:
+    """The libraries of a cache by columns, as the loader goes through them."""
 
+    __slots__ = ("flags", "hwcaps", "names", "signed")
 
-def _first(
-    found: "Sequence[Entry]", middle: int, right: int, name: bytes, flags: int, *, signed: bool
-) -> "Optional[bytes]":
-    while middle and libcmp(name, found[middle - 1][1], signed=signed) == 0:
-        middle -= 1
-    while middle <= right and libcmp(name, found[middle][1], signed=signed) == 0:
-        if found[middle][0] == flags and not found[middle][4]:
-            return found[middle][2]
-        middle += 1
-    return None
+    def __init__(self, names: "list[bytes]", flags: "list[int]", hwcaps: "list[int]", *, signed: bool) -> None:
+        self.names = names
+        self.flags = flags
+        self.hwcaps = hwcaps
+        self.signed = signed  # see char_is_signed
+
+    def insert(self, name: bytes, flags: int) -> int:
+        """Add a plain entry before all that it stands level with. Returns where."""
+        low, high = 0, len(self.names)
+        while low < high:
+            middle = (low + high) // 2
+            if self._compare(middle, name, flags) < 0:
+                low = middle + 1
+            else:
+                high = middle
+        self.names.insert(low, name)
+        self.flags.insert(low, flags)
+        self.hwcaps.insert(low, 0)
+        return low
+
+    def find(self, name: bytes, flags: int) -> "Optional[int]":
+        """What the loader of architecture `flags` opens for `name`, on a machine without glibc-hwcaps."""
+        left, right = 0, len(self.names) - 1
+        while left <= right:
+            middle = (left + right) // 2
+            order = libcmp(name, self.names[middle], signed=self.signed)
+            if order < 0:
+                left = middle + 1
+            elif order > 0:
+                right = middle - 1
+            else:
+                return self._first(middle, right, name, flags)
+        return None
+
+    def unlike(self, place: int) -> "Iterator[bytes]":
+        """Names around `place` that are equal to the one there for the loader, but not letter by letter."""
+        name = self.names[place]
+        for step in (-1, 1):
+            here = place + step
+            while 0 <= here < len(self.names) and libcmp(name, self.names[here], signed=self.signed) == 0:
+                if self.names[here] != name:
+                    yield self.names[here]
+                here += step
+
+    def _compare(self, index: int, name: bytes, flags: int) -> int:
+        """Negative when what stands at `index` comes before a plain entry; 0 when ldconfig would not care."""
+        order = libcmp(name, self.names[index], signed=self.signed)  # descending
+        if order or self.flags[index] != flags:
+            return order or flags - self.flags[index]
+        return -1 if self.hwcaps[index] else 0
+
+    def _first(self, middle: int, right: int, name: bytes, flags: int) -> "Optional[int]":
+        while middle and libcmp(name, self.names[middle - 1], signed=self.signed) == 0:
+            middle -= 1
+        while middle <= right and libcmp(name, self.names[middle], signed=self.signed) == 0:
+            if self.flags[middle] == flags and not self.hwcaps[middle]:
+                return middle
+            middle += 1
+        return None

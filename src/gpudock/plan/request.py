@@ -1,8 +1,7 @@
 """What somebody asks for: which GPUs, and which of the driver's capabilities. One value for flags and variables."""
 
 from gpudock.errors import UsageError
-from gpudock.plan import capabilities, device_id, gpus_flag
-from gpudock.plan.gpus_flag import GpusError
+from gpudock.plan import capabilities, device_id
 from gpudock.plan.quote import quote
 from gpudock.plan.value import Value
 
@@ -43,18 +42,20 @@ def parse_gpus(text: str) -> Request:
     Where docker's reading ends in an error, what was plainly meant is taken instead: values after `device=` or
     `capabilities=` need no quotes (device=0,1), spaces do not count, and `none` is the driver without a GPU.
     """
+    from gpudock.plan import gpus_flag  # noqa: PLC0415  container start never sees this flag
+
     fields = gpus_flag.fields(text)
     driver = "".join(fields.get("driver", ()))
     if driver not in ("", "nvidia", "cdi"):
-        raise GpusError(f"driver={quote(driver)} in --gpus is not NVIDIA's.", mend="leave driver= out")
+        raise gpus_flag.GpusError(f"driver={quote(driver)} in --gpus is not NVIDIA's.", mend="leave driver= out")
     for options in fields.get("options", ()):
         gpus_flag.csv(options)  # docker checks their form; the NVIDIA driver knows none
     if "device" in fields:
         if "count" in fields:
-            raise GpusError("--gpus asks for a number of GPUs and for certain ones at once.")
+            raise gpus_flag.GpusError("--gpus asks for a number of GPUs and for certain ones at once.")
         devices = _devices(fields["device"], "--gpus")
         if devices is None:
-            raise GpusError("device= in --gpus names no device.")
+            raise gpus_flag.GpusError("device= in --gpus names no device.")
     else:
         devices = _counted(fields.get("count", ["1"])[0])
     return Request(devices, _gpus_capabilities(fields.get("capabilities", ())), "--gpus")
@@ -134,5 +135,7 @@ def _counted(text: str) -> "Devices":
         return NONE
     digits = text[1:] if text[:1] == "+" else text
     if not digits or len(digits) > _COUNT_DIGITS or digits.strip("0123456789"):
+        from gpudock.plan.gpus_flag import GpusError  # noqa: PLC0415
+
         raise GpusError(f"{quote(text)} in --gpus is not a number of GPUs.")
     return int(digits) or NONE

@@ -7,7 +7,7 @@ does not know holds, and every GPU of the container must pass. Alternatives are 
 """
 
 from gpudock.errors import RefusedError, UsageError
-from gpudock.plan import unmet
+from gpudock.plan.environment import DISABLE, PREFIX, is_legacy
 from gpudock.plan.quote import quote
 from gpudock.plan.request import parse_bool
 from gpudock.plan.value import Value
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     Version = tuple[int, ...]
 
-PREFIX = "NVIDIA_REQUIRE_"
-DISABLE = "NVIDIA_DISABLE_REQUIRE"
 _NOT_DISABLE = ("DISABLE_REQUIRE", "DISABLE_REQUIRES", "NVIDIA_DISABLE_REQUIRES")
 _PROPERTIES = ("cuda", "driver", "arch", "brand")
 _PART_DIGITS = 18
@@ -78,17 +76,14 @@ def from_environment(environment: "Mapping[str, str]") -> "tuple[dict[str, str],
     return found, tuple(notes)
 
 
-def is_legacy(environment: "Mapping[str, str]") -> bool:
-    """Whether the image is of the time before NVIDIA_REQUIRE_CUDA; it then gets all GPUs without asking."""
-    return bool(environment.get("CUDA_VERSION")) and not environment.get("NVIDIA_REQUIRE_CUDA")
-
-
 def check(requirements: "Mapping[str, str]", properties: Properties) -> None:
     """Raises RefusedError, in a few words, when a requirement (variable -> expression) is not met or is malformed."""
     for variable, expression in sorted(requirements.items()):
         for gpu in dict.fromkeys(properties.gpus) or (("", ""),):
             failed = _failed(variable, expression, properties, gpu)
             if failed:
+                from gpudock.plan import unmet  # noqa: PLC0415  containers that start need no such words
+
                 raise unmet.refusal(variable, expression, failed, properties, gpu)
 
 

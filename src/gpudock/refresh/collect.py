@@ -42,7 +42,7 @@ def _abandoned(paths: Paths, generation: str) -> None:
     if generation in generations:
         for name in filter(_STAGED_VARIANT.fullmatch, _folders(f"{paths.trees}/{generation}")):
             tree.discard(f"{paths.trees}/{generation}/{name}")
-    for folder, start in ((paths.plans, "."), (paths.cdi, ".gpudock")):
+    for folder, start in ((paths.plans, "."), (paths.cdi, ".gpudock"), (paths.run, ".gpudock")):
         for name in _names(folder):
             if name.startswith(start) and name.endswith(".tmp"):
                 os.unlink(f"{folder}/{name}")

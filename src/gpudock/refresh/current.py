@@ -23,14 +23,17 @@ class Current(NamedTuple):
     spec_path: str
 
 
-def current(paths: Paths) -> Current:
-    """Raises StaleError, or another GpudockError when plan or specification cannot be read."""
-    if not os.path.exists(paths.spec):
-        raise StaleError("The GPUs of this machine are not set up for containers yet.", f"{paths.spec} does not exist")
-    path = plan_path(store.load(paths.spec))
+def current(paths: Paths, spec: str = "") -> Current:
+    """By our specification for engines, or by `spec`. Raises StaleError, or another GpudockError when plan or
+    specification cannot be read.
+    """
+    spec = spec or paths.spec
+    if not os.path.exists(spec):
+        raise StaleError("The GPUs of this machine are not set up for containers yet.", f"{spec} does not exist")
+    path = plan_path(store.load(spec))
     if path is None:
-        raise StaleError(f"{paths.spec} names no start plan.")
-    return Current(_fitting(path), path, paths.spec)
+        raise StaleError(f"{spec} names no start plan.")
+    return Current(_fitting(path), path, spec)
 
 
 def _fitting(path: str) -> Plan:

@@ -25,7 +25,7 @@ from gpudock.refresh.paths import Paths, check
 
 class Outcome(NamedTuple):
     plan: Plan
-    spec: str | None  # the specification's path; None when somebody else's is in charge
+    spec: str  # its path: where no engine looks when somebody else's is in charge
     changed: bool
     removed: list[str]
     foreign: tuple[CdiSpecFile, ...]  # specifications of the same kind that are not ours
@@ -42,6 +42,9 @@ def refresh(
 ) -> Outcome:
     """Make tree, plan and specification fit the machine as it is now. One caller works, the others wait for it.
 
+    Somebody else's specification of the GPUs is left alone: two of them would make engines refuse the device. Then ours
+    is put where only our runtime looks.
+
     Raises DriverProblemError when there is no usable driver or GPU; our own specification is removed then, so that
     engines refuse the device instead of starting containers with what is gone. It stays when only the host's files are
     gone (the driver was upgraded) and the tree still has those of the loaded module.
@@ -54,34 +57,34 @@ def refresh(
             return done
         began = time.time_ns()
         snapshot = take()
+        others = foreign(snapshot)
+        place, other = (paths.aside, paths.spec) if others else (paths.spec, paths.aside)
         try:
             made = compiled(snapshot, paths, settings)
         except DriverProblemError as error:
-            return _without_driver(error, snapshot, paths, settings)
+            return _without_driver(error, snapshot, paths, settings, place)._replace(foreign=others)
         silent = isinstance(snapshot.nvml, Missing) and not snapshot.system.wsl
-        kept = _still_good(paths, settings, snapshot.roots) if silent else None
+        kept = _still_good(paths, settings, snapshot.roots, place) if silent else None
         if kept:  # better than what could be made of a driver that does not answer
-            return kept._replace(warnings=tuple(warnings(snapshot)), complete=False)
-        others = foreign(snapshot)
-        if others:  # two specifications that define one device: engines would refuse it
-            changed = _write_extras(made.plan, snapshot, paths)
-            return Outcome(made.plan, None, changed, _remove([paths.spec]), others)
+            return kept._replace(warnings=tuple(warnings(snapshot)), complete=False, foreign=others)
         _remember(snapshot, paths, settings)
         plan = prepared(made, paths, settings)
         chosen = options(snapshot, hook(), plan)
         spec = codec.encode(project.gpus(made.plan, chosen), "json")
-        changed = _write_extras(made.plan, snapshot, paths) | _switch(paths.spec, spec)
+        changed = _write_extras(made.plan, snapshot, paths) | _switch(place, spec)
+        given_way = _remove([other])
         # `cdi generate` makes specifications too: a plan stays as long as one names it.
         named = {os.path.basename(plan), *(f"{spec.plan}.json" for spec in snapshot.cdi_specs)}
-        removed = collect.collect(paths, generation=made.generation, plans=named, switched=changed)
+        removed = given_way + collect.collect(paths, generation=made.generation, plans=named, switched=changed)
         os.utime(paths.lock, ns=(began, began))
-    return Outcome(made.plan, paths.spec, changed, removed, (), tuple(warnings(snapshot)), not silent)
+    return Outcome(made.plan, place, changed, removed, others, tuple(warnings(snapshot)), not silent)
 
 
-def _without_driver(error: DriverProblemError, snapshot: Snapshot, paths: Paths, settings: Settings) -> Outcome:
+def _without_driver(
+    error: DriverProblemError, snapshot: Snapshot, paths: Paths, settings: Settings, place: str
+) -> Outcome:
     """What remains when nothing can be made: what is in place, as long as it fits the loaded module, else the error."""
-    replaced = isinstance(error, ReplacedError) and not foreign(snapshot)
-    found = _in_place(paths, snapshot.roots) if replaced else None
+    found = _in_place(paths, snapshot.roots, place) if isinstance(error, ReplacedError) else None
     if isinstance(error, ReplacedError) and found and _holds(found.plan, settings):
         return _kept(found, error.until_reboot)
     if found is None:
@@ -100,19 +103,20 @@ def _done_meanwhile(paths: Paths, settings: Settings, asked: int) -> Outcome | N
     """What another caller has made that looked at the machine after this one asked, when it is all that is wanted."""
     if os.stat(paths.lock).st_mtime_ns < asked:
         return None
-    return _still_good(paths, settings, settings.roots)
+    place = paths.spec if os.path.exists(paths.spec) else paths.aside
+    return _still_good(paths, settings, settings.roots, place)
 
 
-def _still_good(paths: Paths, settings: Settings, roots: Roots | None) -> Outcome | None:
+def _still_good(paths: Paths, settings: Settings, roots: Roots | None, place: str) -> Outcome | None:
     """What is in place, when it fits the machine and holds all that is wanted."""
-    found = _in_place(paths, roots)
+    found = _in_place(paths, roots, place)
     return _kept(found) if found and _holds(found.plan, settings) else None
 
 
-def _in_place(paths: Paths, roots: Roots | None) -> current.Current | None:
+def _in_place(paths: Paths, roots: Roots | None, place: str) -> current.Current | None:
     """What is in place, when it was made from these roots and fits the machine."""
     try:
-        found = current.current(paths)
+        found = current.current(paths, place)
     except GpudockError:
         return None
     made = (found.plan["driver_root"], found.plan["dev_root"], found.plan["simulated"])
@@ -158,7 +162,7 @@ def preview(snapshot: Snapshot, hook: tuple[str, ...], paths: Paths, settings: S
     try:
         made = compiled(snapshot, paths, settings)
     except ReplacedError as error:
-        found = _in_place(paths, snapshot.roots)
+        found = _in_place(paths, snapshot.roots, paths.aside if foreign(snapshot) else paths.spec)
         if found is None or not _holds(found.plan, settings):
             raise
         with open(found.spec_path, "rb") as file:
@@ -201,7 +205,7 @@ def _write_extras(plan: Plan, snapshot: Snapshot, paths: Paths) -> bool:
 
 def withdraw(paths: Paths) -> list[str]:
     """Remove our own specifications. Returns their paths."""
-    return _remove([paths.spec, *(_extra_path(paths, mode) for mode in EXTRA_KINDS)])
+    return _remove([paths.spec, paths.aside, *(_extra_path(paths, mode) for mode in EXTRA_KINDS)])
 
 
 def _remove(ours: list[str]) -> list[str]:

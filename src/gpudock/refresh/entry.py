@@ -54,7 +54,7 @@ def _settings(settings: Settings, where: Paths) -> str:
             "lookup": settings.lookup,
             "mounts": settings.accept_volume_mounts,
             "refresh": [f"{PROGRAM}/current/bin/gpudock", "refresh", "--quiet"],
-            "spec": where.spec,
+            "specs": [where.spec, where.aside],
             "swarm": list(settings.swarm_resource),
             "withhold": settings.withhold_device_files,
             "unprivileged": settings.accept_envvar_when_unprivileged,

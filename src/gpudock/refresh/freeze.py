@@ -2,8 +2,9 @@
 
 python3 -I -S freeze.py STAGING FOLDER MODULE...
 
-Each module's import closure goes into one file, STAGING/NAME.frozen: to find and read thirty small modules one by one
-takes longer than to run them. FOLDER is where STAGING will be, for tracebacks.
+For each MODULE everything goes into one file, STAGING/NAME.frozen: to find and read thirty small modules one by one
+takes longer than to run them. What it does not import by itself is in there as bytes, which cost nothing until then.
+FOLDER is where STAGING will be, for tracebacks.
 """
 
 import ast
@@ -14,24 +15,39 @@ import marshal
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+
+# Modules of the library that only add to one of the interpreter's own, and take longer to import than much of a start.
+INNER = {"os": "posix", "stat": "_stat", "struct": "_struct"}
+
 
 def main(staging: str, folder: str, modules: "list[str]") -> int:
     """Exit code."""
     if not compileall.compile_dir(staging, quiet=1, stripdir=staging, prependdir=folder, optimize=0):
         return 1
     sys.path.insert(0, staging)
+    codes = dict(_codes(staging, folder))
     for name in modules:
         for loaded in [each for each in sys.modules if each.partition(".")[0] == "gpudock"]:
             del sys.modules[loaded]
         importlib.import_module(name)
-        data = marshal.dumps(_closure(staging, folder))
+        data = marshal.dumps(_frozen(codes))
         with open(f"{staging}/{name.rpartition('.')[2]}.frozen", "xb") as file:
-            file.write(importlib.util.MAGIC_NUMBER + data)
+            file.write(data + importlib.util.MAGIC_NUMBER)
     return 0
 
 
 class _Bare(ast.NodeTransformer):
-    """Takes annotations out: they are a fifth of the code, and nothing reads them here."""
+    """Takes annotations out, which are a fifth of the code and read by nobody here, and what only they need."""
+
+    def __init__(self, tree: ast.AST) -> None:
+        used: "dict[str, set[str]]" = {name: set() for name in INNER}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in INNER:
+                used[node.value.id].add(node.attr)
+        self.inner = {name for name, attributes in used.items() if _is_the_same(name, attributes)}
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         self.generic_visit(node)
@@ -47,17 +63,44 @@ class _Bare(ast.NodeTransformer):
             return ast.copy_location(ast.Pass(), node)
         return ast.copy_location(ast.Assign([node.target], node.value), node)
 
+    def visit_Import(self, node: ast.Import) -> ast.AST:
+        for alias in node.names:
+            if alias.name in self.inner and alias.asname is None:
+                alias.name, alias.asname = INNER[alias.name], alias.name
+        return node
 
-def _closure(staging: str, folder: str) -> "dict[str, tuple[object, bool]]":
-    """Name -> code without docstrings, and whether it is a package. What functions import is not in it."""
-    found: "dict[str, tuple[object, bool]]" = {}
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] == "gpudock":
-            path = str(module.__file__)
-            with open(path, "rb") as file:
-                tree = _Bare().visit(ast.parse(file.read()))
-            code = compile(tree, folder + path[len(staging) :], "exec", dont_inherit=True, optimize=2)
-            found[name] = (code, os.path.basename(path) == "__init__.py")
+
+def _is_the_same(name: str, attributes: "set[str]") -> bool:
+    """Whether all that is used of a module is the inner one's."""
+    outer = importlib.import_module(name)
+    try:
+        inner = importlib.import_module(INNER[name])
+    except ImportError:  # another kind of Python
+        return False
+    return all(hasattr(inner, each) and getattr(inner, each) is getattr(outer, each) for each in attributes)
+
+
+def _codes(staging: str, folder: str) -> "list[tuple[str, CodeType]]":
+    """Each module, without docstrings."""
+    found = []
+    for place, _, names in os.walk(staging):
+        for name in names:
+            if name == "entry.py" or (name.endswith(".py") and place != staging):
+                path = f"{place}/{name}"
+                with open(path, "rb") as file:
+                    tree = ast.parse(file.read())
+                code = compile(_Bare(tree).visit(tree), folder + path[len(staging) :], "exec", optimize=2)
+                found.append((path[len(staging) + 1 : -3].replace("/", ".").replace(".__init__", ""), code))
+    return found
+
+
+def _frozen(codes: "dict[str, CodeType]") -> "dict[str, object]":
+    """As launch.py and entry.py take it apart."""
+    found: "dict[str, object]" = {"entry": codes["entry"]}
+    for name, code in codes.items():
+        if name != "entry":
+            packed = code if name in sys.modules else marshal.dumps(code)
+            found[name] = (packed, code.co_filename, code.co_filename.endswith("/__init__.py"))
     return found
 
 

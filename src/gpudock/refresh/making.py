@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from gpudock import publish
 from gpudock.cdi import project
+from gpudock.errors import GpudockError
 from gpudock.facts.base import Missing
 from gpudock.facts.engine import Engine
 from gpudock.facts.snapshot import Roots, Snapshot
@@ -41,17 +42,27 @@ class Settings(NamedTuple):
 
 def compiled(snapshot: Snapshot, paths: Paths, settings: Settings) -> Compiled:
     """The plan for this machine, without touching it."""
-    wanted = tuple(dict.fromkeys((*USUAL, *settings.wanted, *_in_use(snapshot))))
+    wanted = tuple(dict.fromkeys((*USUAL, *settings.wanted, *_in_use(snapshot, paths.aside))))
     return compile_plan(snapshot, trees=paths.trees, wanted=wanted, library_links=settings.library_links)
 
 
-def _in_use(snapshot: Snapshot) -> list[tuple[str, ...]]:
+def _in_use(snapshot: Snapshot, aside: str) -> list[tuple[str, ...]]:
     """Capability sets that somebody asked for before: our own specification still names them."""
-    labels = {
-        device.partition(".")[2] for spec in snapshot.cdi_specs if spec.plan is not None for device in spec.devices
-    }
+    ours = [device for spec in snapshot.cdi_specs if spec.plan is not None for device in spec.devices]
+    labels = {device.partition(".")[2] for device in (*ours, *_devices(aside))}
     sets = [label.split(".") for label in sorted(labels) if label]
     return [capabilities.canonical(names) for names in sets if set(names) <= set(capabilities.ALL)]
+
+
+def _devices(aside: str) -> list[str]:
+    if not os.path.exists(aside):
+        return []
+    from gpudock.cdi import store  # noqa: PLC0415  start-up time: most machines have no such file
+
+    try:
+        return [str(device["name"]) for device in store.load(aside)["devices"]]
+    except (GpudockError, LookupError, TypeError):  # it is made anew
+        return []
 
 
 def prepared(made: Compiled, paths: Paths, settings: Settings) -> str:

@@ -31,6 +31,11 @@ class Paths(NamedTuple):
         return self.cdi + "/gpudock.json"
 
     @property
+    def aside(self) -> str:
+        """Our specification where somebody else's is in charge: no engine looks here, only the runtime does."""
+        return self.run + "/gpudock.json"
+
+    @property
     def source(self) -> str:
         return self.state + "/source.json"
 

@@ -2,10 +2,8 @@
 1 or 0, the container's own view.
 """
 
-import os
-
 from gpudock.errors import InputError
-from gpudock.start import parse, reading
+from gpudock.start import parse, paths, reading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +22,10 @@ def rootfs_path(state: bytes) -> str:
     if not bundle.startswith("/"):
         raise InputError("The container's state names no absolute bundle folder.", why=f"bundle is {bundle!r:.200}")
     if "root" in value:
-        return os.path.join(bundle, _path(value, "root", "the container's state"))
+        return paths.join(bundle, _path(value, "root", "the container's state"))
     file = f"{bundle}/config.json"
     config = parse.json(_read(file), file[-200:])
-    return os.path.join(bundle, _path(config.get("root") if isinstance(config, dict) else None, "path", "config.json"))
+    return paths.join(bundle, _path(config.get("root") if isinstance(config, dict) else None, "path", "config.json"))
 
 
 def _path(value: "Any", name: str, where: str) -> str:  # noqa: ANN401  a part of a JSON text
@@ -39,7 +37,7 @@ def _path(value: "Any", name: str, where: str) -> str:  # noqa: ANN401  a part o
 
 def _is_possible(path: str) -> bool:
     try:
-        return "\0" not in path and len(os.fsencode(path)) < 4096
+        return "\0" not in path and len(paths.encoded(path)) < 4096
     except UnicodeEncodeError:  # half of a surrogate pair
         return False
 

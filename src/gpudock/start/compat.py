@@ -7,7 +7,7 @@ import os
 import stat
 
 from gpudock.errors import GpudockError
-from gpudock.start import elfnote, parse
+from gpudock.start import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def _chosen(root: "Rootfs", plan: "Plan", libraries: "list[Library]", gpus: "lis
 
 def _fitting(root: "Rootfs", name: str, plan: "Plan") -> "Optional[int]":
     """The architecture of that libcuda when it is newer than the driver and runs on it, else None."""
+    from gpudock.start import elfnote  # noqa: PLC0415  few images need it
+
     fd = root.opened(f"{FOLDER}/{name}")
     if fd is None:
         raise ValueError(f"{name} is a dangling link")

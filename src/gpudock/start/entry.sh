@@ -92,7 +92,7 @@ done
 [ -n "$config" ] || config=$bundle/config.json
 unset value word operation
 # A request always shows in these words. Where grep cannot tell (missing, unreadable), the long way decides.
-grep -q -F @SIGNS@ -- "$config" 2>/dev/null
+LC_ALL=C grep -q -F @SIGNS@ -- "$config" 2>/dev/null
 [ $? -ne 1 ] || exec "$real" "$@"
 
 folder=@FOLDER@ python=@PYTHON@

@@ -3,11 +3,8 @@
 our CDI specification. Whatever is there already under the same path or name is replaced, never doubled.
 """
 
-import os
-
 from gpudock.errors import RefusedError
 from gpudock.plan import edits
-from gpudock.start import device_files
 from gpudock.start.asked import nvidia_hook
 from gpudock.start.command import FLAGS
 
@@ -86,9 +83,11 @@ def inject(changes: "Changes", what: Given, *, rootless: bool = False) -> None:
 
 def add_hook(changes: "Changes", python: str, script: str) -> None:
     """The one hook that this runtime adds, and only where the administrator wants it: see device_files."""
+    from gpudock.start import device_files  # noqa: PLC0415  few administrators want it
+
     hook = {
         "path": python,
-        "args": [os.path.basename(python), *FLAGS, script, device_files.FLAG],
+        "args": [python.rpartition("/")[2], *FLAGS, script, device_files.FLAG],
         "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"],
         "timeout": 30,
     }

@@ -90,6 +90,14 @@ def read_mig_minor(proc: str, name: str) -> "Optional[int]":
     return None
 
 
+def exists(path: str) -> bool:
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True
+
+
 def identity(path: str) -> "Optional[FileIdentity]":
     """What tells whether this file of the driver tree is still as it was put there; None when it is gone."""
     try:
@@ -136,27 +144,31 @@ def _gpus(key: "Key", present: "Present") -> "Optional[str]":
 
 def _mig(key: "Key", present: "Present") -> "Optional[str]":
     proc = key["proc"]
-    listed = os.path.isdir(f"{proc}/driver/nvidia/capabilities")
+    listed = exists(f"{proc}/driver/nvidia/capabilities")
     table: "Optional[dict[str, int]]" = None
     for name, minor in key["mig_minors"].items():
         if present is not None and not present(f"/dev/nvidia-caps/nvidia-cap{minor}"):
             continue
         gpu, _, rest = name.partition("/")
-        exists = not (listed and rest) or os.path.exists(f"{proc}/driver/nvidia/capabilities/{gpu}/mig/{rest}")
+        there = not (listed and rest) or exists(f"{proc}/driver/nvidia/capabilities/{gpu}/mig/{rest}")
         current = read_mig_minor(proc, name) if rest else None
-        if current is None and exists:
+        if current is None and there:
             table = read_mig_minors(proc) if table is None else table
             current = table.get(name)
-        if not exists or current != minor:
+        if not there or current != minor:
             return f"the MIG instance of {name} is gone or another one"
     return None
 
 
 def _files(planned: "list[FileIdentity]") -> "Optional[str]":
     for expected in planned:
-        found = identity(expected["host"])
-        if found != expected:
-            return f"{expected['host']} {'has changed' if found else 'is gone'}"
+        path = expected["host"]
+        try:
+            found = os.stat(path)
+        except OSError:
+            return f"{path} is gone"
+        if found.st_size != expected["size"] or found.st_mtime_ns != expected["mtime_ns"]:
+            return f"{path} has changed"
     return None
 
 

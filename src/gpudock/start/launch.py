@@ -2,32 +2,43 @@
 
 /usr/bin/python3 -I -S -E -B -X utf8 FOLDER/hook.py --plan FILE
 
-This file is compiled at each start, so what it does is elsewhere. The folder is the one behind links: an upgrade in the
-middle must not mix versions.
+It is compiled at each start, so what it does is in entry.py. `posix` is what `os` is made of, and sooner loaded.
 """
 
 import gc
-import os
+import marshal
+import posix
 import sys
 
 gc.disable()  # too short a life to need it, and loading code would set it off
-
-folder, _, file = os.path.realpath(__file__).rpartition("/")
-found = os.stat(folder)
-# In a user namespace the machine's root is nobody.
-if found.st_mode & 0o022 or found.st_uid not in {0, os.geteuid(), 65534}:
-    os.write(2, f"gpudock: {folder} can be changed by others than root\n".encode())
-    os._exit(1)
-sys.path.insert(0, folder)
-
+place, _, file = __file__.rpartition("/")
 try:
-    from entry import run  # type: ignore[import-not-found]  # beside this file, not in a package
+    opened = posix.open(place or ".", posix.O_PATH | posix.O_DIRECTORY)
+    folder = posix.readlink(f"/proc/self/fd/{opened}")  # behind links: an upgrade in the middle must not mix versions
+    found = posix.fstat(opened)
+    posix.close(opened)
+    # In a user namespace the machine's root is nobody.
+    if found.st_mode & 0o022 or found.st_uid not in {0, posix.geteuid(), 65534}:
+        raise OSError("it can be changed by others than root")  # noqa: TRY301
+    codes: "dict[str, object]" = {}
+    entry: "dict[str, object]" = {}
+    try:
+        with open(f"{folder}/{file[:-3]}.frozen", "rb") as frozen:  # see refresh/freeze.py
+            data = frozen.read()
+        if data.endswith(sys.modules["_frozen_importlib_external"].MAGIC_NUMBER):  # made for this very Python
+            codes = dict(marshal.loads(data))  # noqa: S302  from root's folder, as the sources
+            exec(codes["entry"], entry)  # type: ignore[arg-type]  # noqa: S102
+    except (FileNotFoundError, EOFError, TypeError, ValueError, KeyError):  # cut off by a full disk
+        codes = {}
+    if not codes:
+        sys.path.insert(0, folder)
+        entry = vars(__import__("entry"))
 except Exception as error:  # noqa: BLE001  no traceback: runtimes show it to the user
-    line = f"gpudock: {folder} is not usable: {error}. To mend it: sudo gpudock refresh".replace('"', "'")
-    os.write(2, line.encode() + b"\n")
+    line = f"gpudock: {place} is not usable: {error}. To mend it: sudo gpudock refresh".replace('"', "'")
+    posix.write(2, line.encode() + b"\n")
     if file == "runtime.py" and sys.argv[5:6] > [""]:  # the file of --log
         with open(sys.argv[5], "a", encoding="utf-8") as log:
             log.write('{"level":"error","msg":"' + line + '"}\n')
-    os._exit(1)
+    posix._exit(1)  # noqa: SLF001
 
-os._exit(run(folder, file[:-3]))  # taking the interpreter down in order costs 1.5 ms, and there is nothing to flush
+posix._exit(entry["run"](codes, file[:-3]))  # type: ignore[operator]  # noqa: SLF001  an end in order takes 1.5 ms

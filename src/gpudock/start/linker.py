@@ -32,7 +32,7 @@ _GLIBC = {
     0x0903: ("/lib/ld-linux-armhf.so.3", ("/usr/lib/arm-linux-gnueabihf", "/usr/lib")),
     0x0503: ("/lib64/ld64.so.2", ("/usr/lib/powerpc64le-linux-gnu", "/usr/lib64", "/usr/lib")),
 }
-_MUSL = ("x86_64", "aarch64", "i386", "armhf", "powerpc64le")
+_MUSL = {0x0303: "x86_64", 0x0003: "i386", 0x0A03: "aarch64", 0x0903: "armhf", 0x0503: "powerpc64le"}
 _MUSL_DEFAULT = b"/lib:/usr/local/lib:/usr/lib"  # no longer searched once there is a path file
 _STORES = ("/nix/store", "/gnu/store")
 
@@ -42,8 +42,9 @@ def prepare(root: "Rootfs", libraries: "list[Library]") -> "list[str]":
 
     Returns what the user should know. Raises GpudockError.
     """
-    glibc = any(root.stat(loader) for loader, _ in _GLIBC.values())
-    musl = [name for name in _MUSL if root.stat(f"/lib/ld-musl-{name}.so.1")]
+    kinds = {library["flags"] for library in libraries} & _GLIBC.keys() or _GLIBC.keys()
+    glibc = any(root.stat(_GLIBC[flags][0]) for flags in kinds)
+    musl = [_MUSL[flags] for flags in kinds if root.stat(f"/lib/ld-musl-{_MUSL[flags]}.so.1")]
     notes = _glibc(root, libraries) if glibc else []
     for name in musl:
         _musl(root, f"/etc/ld-musl-{name}.path")

@@ -2,7 +2,7 @@
 
 import os
 
-from gpudock.start import reading
+from gpudock.start import paths, reading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,10 +13,14 @@ _LIMIT = 64 << 20  # bytes; busy hosts have ten thousands of mounts
 
 def mount_id(fd: int) -> int:
     """The kernel's number of the mount that `fd` lies on. Raises OSError when /proc does not say."""
-    for line in _lines(f"/proc/self/fdinfo/{fd}"):
-        if line.startswith("mnt_id:"):
-            return int(line[7:])
-    raise OSError(f"/proc/self/fdinfo/{fd} names no mount")
+    info = os.open(f"/proc/self/fdinfo/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        number = os.read(info, 1024).partition(b"\nmnt_id:\t")[2].partition(b"\n")[0]  # always whole at once
+    finally:
+        os.close(info)
+    if not number.isdigit():
+        raise OSError(f"/proc/self/fdinfo/{fd} names no mount")
+    return int(number)
 
 
 class Mount:
@@ -49,4 +53,4 @@ def _unescaped(path: str) -> str:
 
 
 def _lines(path: str) -> "list[str]":
-    return os.fsdecode(reading.file(path, _LIMIT)).split("\n")
+    return paths.decoded(reading.file(path, _LIMIT)).split("\n")

@@ -4,7 +4,7 @@ import os
 import stat
 
 from gpudock.errors import HostError, InputError
-from gpudock.start import changes, encode, parse, reading
+from gpudock.start import changes, encode, parse, paths, reading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def path_in(value: "dict[str, Json]", name: str, place: str = "mounts") -> str:
     if path is None:
         return ""
     try:
-        if isinstance(path, str) and "\0" not in path and os.fsencode(path) is not None:
+        if isinstance(path, str) and "\0" not in path and paths.encoded(path) is not None:
             return path
     except UnicodeEncodeError:  # half of a surrogate pair
         pass
@@ -129,7 +129,7 @@ def rootfs(config: "dict[str, Json]", bundle: str) -> str:
     path = path_in(root, "path", "root") if isinstance(root, dict) else ""
     if not path:
         raise InputError("The container's config.json is not usable.", why="root.path should be a path")
-    return os.path.join(bundle, path)
+    return paths.join(bundle, path)
 
 
 def put(path: str, data: bytes, mode: int, owner: "tuple[int, int]") -> None:

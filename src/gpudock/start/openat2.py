@@ -4,7 +4,7 @@ import errno
 import os
 import struct
 
-from gpudock.start import syscalls
+from gpudock.start import paths, syscalls
 
 TRIES = 128  # a rename somewhere on the machine lets a look-up with `..` start again
 _IN_ROOT, _NO_MAGICLINKS = 0x10, 0x02
@@ -14,7 +14,7 @@ _HOW = struct.Struct("=QQQ")  # flags, mode, resolve
 
 def resolve(root: int, path: str, *, follow: bool = True) -> int:
     """As walk.resolve. Raises OSError with ENOSYS or EPERM where the kernel, or a seccomp filter, has no openat2."""
-    name = os.fsencode(path)
+    name = paths.encoded(path)
     if b"\0" in name:
         raise ValueError("embedded null byte")
     flags = os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)

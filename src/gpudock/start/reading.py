@@ -2,17 +2,20 @@
 
 import os
 
+_ROOM = 1 << 14  # bytes for the first look: most files are smaller, and memory that is not used has to be found too
+
 
 def upto(fd: int, limit: int) -> bytes:
     """What is left to read, at most `limit` + 1 bytes: the one more tells that the file is too long."""
     parts: "list[bytes]" = []
-    left = limit + 1
+    left, room = limit + 1, _ROOM
     while left:
-        part = os.read(fd, min(left, 1 << 20))
+        part = os.read(fd, min(left, room))
         if not part:
             break
         parts.append(part)
         left -= len(part)
+        room = 1 << 20
     return b"".join(parts)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Callable, Optional
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_ASIDE = ("", ".", "..")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -55,7 +56,7 @@ class Rootfs:
     `resolve` finds a path inside a folder descriptor: see walk.resolve.
     """
 
-    __slots__ = ("_mount", "_resolve", "fd", "owner", "path")
+    __slots__ = ("_folders", "_mount", "_resolve", "fd", "owner", "path")
 
     def __init__(self, path: str, resolve: "Callable[..., int]" = walk.resolve) -> None:
         self.path = path
@@ -68,13 +69,21 @@ class Rootfs:
                 "The container's root file system cannot be opened.", why=f"{path}: {error.strerror}"
             ) from error
         self._mount = mounts.mount_id(self.fd)
+        self._folders = {"": self.fd}  # by path, open: nearly everything lies in a handful of them
 
     def close(self) -> None:
-        os.close(self.fd)
+        for fd in {*self._folders.values()}:
+            os.close(fd)
 
     def stat(self, path: str) -> "Optional[os.stat_result]":
         """Of what `path` leads to inside; None when it leads nowhere, however it does that."""
+        folder, _, leaf = path.rpartition("/")
         try:
+            parent = self._within(folder) if leaf not in _ASIDE else None
+            if parent is not None:
+                found = os.stat(leaf, dir_fd=parent, follow_symlinks=False)
+                if not stat.S_ISLNK(found.st_mode):
+                    return found
             fd = self._resolve(self.fd, path)
         except OSError:
             return None
@@ -124,25 +133,26 @@ class Rootfs:
         inside, because programs follow it; missing folders are made.
         """
         parent, leaf = self._destination(path)
-        try:
-            self._replace(parent, leaf, path, lambda name: _write(name, parent, data, mode, self.owner))
-        finally:
-            os.close(parent)
+        self._replace(parent, leaf, path, lambda name: _write(name, parent, data, mode, self.owner))
 
     def link(self, path: str, target: str) -> None:
         """Make `path` a link to `target`, replacing a file or another link, but no folder; missing folders are made."""
         folder, leaf = _split(path)
         parent = self._folder(folder)
+        if _readlink(leaf, parent) == target:
+            return
+        self._own(parent, path)
         try:
-            if _readlink(leaf, parent) != target:
-                self._replace(parent, leaf, path, lambda name: _symlink(target, name, parent, self.owner))
-        finally:
-            os.close(parent)
+            _symlink(target, leaf, parent, self.owner)
+        except FileExistsError:
+            self._replace(parent, leaf, path, lambda name: _symlink(target, name, parent, self.owner))
+        except OSError as error:
+            raise _unwritable(path, error) from error
 
     def _opened(self, path: str, is_kind: "Callable[[int], bool]", kind: str, flags: int) -> "Optional[int]":
         """Looked at by a descriptor that opens nothing, and only then opened: of a FIFO or device even that is felt."""
         try:
-            fd = self._resolve(self.fd, path)
+            fd = self._found(path)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -156,6 +166,17 @@ class Rootfs:
         finally:
             os.close(fd)
 
+    def _found(self, path: str) -> int:
+        """An O_PATH descriptor of what `path` leads to."""
+        folder, _, leaf = path.rpartition("/")
+        parent = self._within(folder) if leaf not in _ASIDE else None
+        if parent is not None:
+            fd = os.open(leaf, walk.PLAIN, dir_fd=parent)
+            if not stat.S_ISLNK(os.fstat(fd).st_mode):
+                return fd
+            os.close(fd)
+        return self._resolve(self.fd, path)
+
     def _destination(self, path: str) -> "tuple[int, str]":
         """Folder descriptor and name of the file itself, behind links in the last place. A dangling one is refused."""
         place = path
@@ -165,38 +186,47 @@ class Rootfs:
             target = _readlink(leaf, parent)
             if target is None:
                 return parent, leaf
-            os.close(parent)
             place = target if target.startswith("/") else f"{folder}/{target}"
             if self.stat(place) is None:
                 raise RefusedError(f"{path} is a dangling link in this container.", why=f"it leads to {place!r:.200}")
         raise RefusedError(f"{path} leads through too many links in this container.")
 
-    def _folder(self, path: str) -> int:
-        """A descriptor of the folder `path`, made when missing."""
+    def _within(self, path: str) -> "Optional[int]":
+        """The descriptor of the folder `path`, which stays open; None when there is none."""
+        known = self._folders.get(path)
+        if known is not None:
+            return known
+        above, _, name = path.rpartition("/")
+        parent = self.fd if name in _ASIDE else self._within(above)
+        if parent is None:
+            return None
         try:
-            return self._resolve(self.fd, path + "/")
-        except FileNotFoundError:
-            pass
+            try:
+                known = -1 if name in _ASIDE else os.open(name, walk.FOLDER, dir_fd=parent)
+            except NotADirectoryError:  # a link too
+                known = -1
+            known = self._resolve(self.fd, path + "/") if known < 0 else known
+        except OSError:
+            return None
+        self._folders[path] = known
+        return known
+
+    def _folder(self, path: str) -> int:
+        """The descriptor of the folder `path`, which stays open; it is made when missing."""
+        known = self._within(path)
+        if known is not None:
+            return known
+        folder, _, name = path.rpartition("/")
+        try:
+            made = self._make(self._folder(folder), name, path)
         except OSError as error:
             raise _unreachable(path, error) from error
-        here, walked = os.dup(self.fd), ""
-        for name in path.strip("/").split("/"):
-            walked += "/" + name
-            try:
-                below = self._enter(here, name, walked)
-            except OSError as error:
-                raise _unreachable(walked, error) from error
-            finally:
-                os.close(here)
-            here = below
-        return here
+        self._folders[path] = made
+        return made
 
-    def _enter(self, parent: int, name: str, path: str) -> int:
-        """A descriptor of the folder `path`, made in `parent` as `name` when the look-up finds nothing."""
-        try:
-            return self._resolve(self.fd, path + "/")
-        except FileNotFoundError:
-            self._own(parent, path)
+    def _make(self, parent: int, name: str, path: str) -> int:
+        """A descriptor of the folder `path`, made in `parent` as `name`."""
+        self._own(parent, path)
         try:
             os.mkdir(name, 0o755, dir_fd=parent)
         except FileExistsError:  # a neighbour made it just now; or it is a link, which the look-up followed
@@ -264,7 +294,7 @@ def refuse_links(root: Rootfs) -> None:
 
 def _split(path: str) -> "tuple[str, str]":
     folder, _, leaf = path.rpartition("/")
-    if leaf in {"", ".", ".."}:
+    if leaf in _ASIDE:
         raise RefusedError(f"{path!r:.200} names no file.")
     return folder, leaf
 

@@ -11,11 +11,11 @@ import sys
 import time
 
 from gpudock.errors import GpudockError, HostError, RefusedError
-from gpudock.plan import capabilities, requirement
+from gpudock.plan import capabilities, environment
 from gpudock.plan.document import MOUNT_POINT
 from gpudock.plan.request import VOID
 from gpudock.plan.select import select
-from gpudock.start import asked, edit, encode, injection, lookup, oci, plans, reading, renew, settings
+from gpudock.start import asked, current, edit, encode, injection, lookup, oci, paths, plans, reading, settings
 from gpudock.start.changes import Changes
 from gpudock.start.command import Command
 from gpudock.start.rootfs import VolumeError, refuse_links
@@ -101,9 +101,7 @@ def _settings(path: str) -> "tuple[Settings, GpudockError | None]":
 
 def _give(found: "Settings", wanted: "Asked", edited: Changes, command: Command) -> "list[str]":
     plan, variant, selected = _choose(found, wanted)
-    requirements, notes = requirement.from_environment(wanted.variables)
-    if not found.disable_require:
-        requirement.check(requirements, requirement.properties_of(plan, selected))
+    notes = _required(found, wanted, plan, selected)
     what = injection.given(plan, variant, selected, wanted)
     _check_folder(edited.config)
     umask = os.umask(0o022)
@@ -115,7 +113,7 @@ def _give(found: "Settings", wanted: "Asked", edited: Changes, command: Command)
         left_out = _impossible(root, what)
         injection.inject(edited, what, rootless=plans.in_user_namespace())
         if found.withhold:
-            injection.add_hook(edited, sys.executable, os.path.dirname(command.settings) + "/hook.py")
+            injection.add_hook(edited, sys.executable, command.settings.rpartition("/")[0] + "/hook.py")
         gpus = [gpu for gpu in plan["gpus"] if any(each.gpu is gpu for each in selected)]
         changed = edit.apply(root, plan, variant, gpus)
     finally:
@@ -126,7 +124,7 @@ def _give(found: "Settings", wanted: "Asked", edited: Changes, command: Command)
 
 
 def _choose(found: "Settings", wanted: "Asked") -> "tuple[Plan, Variant, tuple[Selected, ...]]":
-    plan = renew.plan(found)
+    plan = current.plan(found)
     selected = select(plan, wanted.request)
     names = wanted.request.capabilities or capabilities.DEFAULT
     label = capabilities.label(names)
@@ -137,19 +135,33 @@ def _choose(found: "Settings", wanted: "Asked") -> "tuple[Plan, Variant, tuple[S
             why="refresh builds the usual sets of capabilities, and those that it is asked for",
             mend=f"sudo gpudock refresh --capabilities {asked_for}",
         )
+        from gpudock.start import renew  # noqa: PLC0415  hardly any start needs it
+
         if not renew.may_refresh(found):
             raise missing
         renew.refresh(found, "--capabilities", asked_for, because=missing)
-        plan = renew.plan(found)
+        plan = current.plan(found)
         selected = select(plan, wanted.request)
         if label not in plan["variants"]:
             raise missing
     return plan, plan["variants"][label], selected
 
 
+def _required(found: "Settings", wanted: "Asked", plan: "Plan", selected: "tuple[Selected, ...]") -> "tuple[str, ...]":
+    """Refuse an image that this machine is not enough for. Returns notes for the user."""
+    if not environment.may_require(wanted.variables):
+        return ()
+    from gpudock.plan import requirement  # noqa: PLC0415  only what says "require" needs it
+
+    requirements, notes = requirement.from_environment(wanted.variables)
+    if not found.disable_require:
+        requirement.check(requirements, requirement.properties_of(plan, selected))
+    return notes
+
+
 def _check_folder(config: "dict[str, Any]") -> None:
     """CVE-2024-21626: a descriptor that the runtime has open as the container's working folder."""
-    folder = os.path.normpath("/" + str((config.get("process") or {}).get("cwd", "/")).lstrip("/"))
+    folder = paths.normal(str((config.get("process") or {}).get("cwd", "/")))
     parts = folder.split("/")
     if (folder + "/").startswith(_MAGIC) or (parts[1:2] == ["proc"] and "fd" in parts[2:]):
         raise RefusedError(
@@ -175,19 +187,20 @@ def _impossible(root: ContainerRoot, what: injection.Given) -> "list[str]":
 
 def _become(command: Command) -> None:
     """The real runtime in this process's place, with everything as the engine handed it over."""
-    _close_others(2 + command.preserved + _listening())  # runc counts the former after the latter
+    environ = _environment()
+    _close_others(2 + command.preserved + _listening(environ))  # runc counts the former after the latter
     for number in (_signal.SIGPIPE, _signal.SIGXFSZ):  # Python ignores them, and that would be inherited
         _signal.signal(number, _signal.SIG_DFL)
     try:
-        os.execve(command.real, (command.real, *command.arguments), _environment())
+        os.execve(command.real, (command.real, *command.arguments), environ)
     except OSError as error:
         raise HostError(f"The runtime {command.real} cannot be started.", why=error.strerror or "") from error
 
 
-def _listening() -> int:
+def _listening(environ: "dict[bytes, bytes]") -> int:
     """Descriptors that are handed to the container by LISTEN_FDS."""
-    number = os.environ.get("LISTEN_FDS", "")
-    return int(number) if number.isascii() and number.isdigit() and len(number) < 6 else 0
+    number = environ.get(b"LISTEN_FDS", b"")
+    return int(number) if number.isdigit() and len(number) < 6 else 0
 
 
 def _close_others(last: int) -> None:

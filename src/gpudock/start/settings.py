@@ -21,7 +21,7 @@ class Settings(Value):
         "lookup",
         "mounts",
         "refresh",
-        "spec",
+        "specs",
         "swarm",
         "unprivileged",
         "withhold",
@@ -32,7 +32,7 @@ class Settings(Value):
     lookup: str  # walk or openat2
     mounts: bool  # mounts below /var/run/nvidia-container-devices may ask for GPUs
     refresh: "tuple[str, ...]"  # the command that makes the plan fit the machine again, () when there is none
-    spec: str  # path of our CDI specification, which names the plan
+    specs: "tuple[str, ...]"  # where our CDI specification may be, which names the plan: for engines, or for us alone
     swarm: "tuple[str, ...]"  # variables that stand for NVIDIA_VISIBLE_DEVICES
     unprivileged: bool  # variables may ask for GPUs in containers that are not privileged
     withhold: bool  # the hook of device_files.py is added
@@ -48,7 +48,7 @@ DEFAULT = Settings(
     lookup="walk",
     mounts=False,
     refresh=(),
-    spec="/var/run/cdi/gpudock.json",
+    specs=("/var/run/cdi/gpudock.json", "/run/gpudock/gpudock.json"),
     swarm=(),
     unprivileged=True,
     withhold=False,
@@ -66,7 +66,7 @@ def read(path: str) -> Settings:
             lookup=str(value["lookup"]),
             mounts=bool(value["mounts"]),
             refresh=tuple(map(str, value["refresh"])),
-            spec=str(value["spec"]),
+            specs=tuple(map(str, value["specs"])),
             swarm=tuple(map(str, value["swarm"])),
             unprivileged=bool(value["unprivileged"]),
             withhold=bool(value["withhold"]),

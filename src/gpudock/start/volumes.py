@@ -9,7 +9,7 @@ import os
 import stat
 
 from gpudock.errors import HostError
-from gpudock.start import oci, walk
+from gpudock.start import oci, paths, walk
 from gpudock.start.rootfs import ReadOnlyError, Rootfs, VolumeError
 
 TYPE_CHECKING = False
@@ -25,10 +25,11 @@ _BINDS = ("bind", "rbind")
 class _Volume:
     """`place` is the destination behind the links of the rootfs; `source` is "" for what is no part of the host."""
 
-    __slots__ = ("destination", "place", "shared", "source")
+    __slots__ = ("destination", "inside", "place", "shared", "source")
 
     def __init__(self, place: str, destination: str, source: str, *, shared: bool) -> None:
         self.place = place
+        self.inside = place.rstrip("/") + "/"
         self.destination = destination
         self.source = source
         self.shared = shared  # what is mounted in it would be seen on the host, and stay there
@@ -37,13 +38,14 @@ class _Volume:
 class ContainerRoot(Rootfs):
     """`mounts` are those of config.json, `bundle` the folder for generated files."""
 
-    __slots__ = ("_bundle", "_volumes", "generated")
+    __slots__ = ("_bundle", "_places", "_volumes", "generated")
 
     def __init__(
         self, path: str, mounts: "list[Json]", bundle: str, resolve: "Callable[..., int]" = walk.resolve
     ) -> None:
         super().__init__(path, resolve)
         self._bundle = bundle
+        self._places = {"": ""}  # see _place
         self._volumes: "list[_Volume]" = []
         self._volumes = [self._volume(mount) for mount in mounts if isinstance(mount, dict)]
         self.generated: "list[Json]" = []  # mounts that config.json needs at its end
@@ -126,22 +128,43 @@ class ContainerRoot(Rootfs):
         return "" if self.stat(path) is not None else volume.destination
 
     def _volume(self, mount: "dict[str, Json]") -> _Volume:
-        destination = os.path.normpath("/" + oci.path_in(mount, "destination").lstrip("/"))
+        destination = paths.normal(oci.path_in(mount, "destination"))
         options = mount.get("options") or ()
         is_bind = mount.get("type") in _BINDS or any(name in options for name in _BINDS)
-        source = os.path.join(self._bundle, oci.path_in(mount, "source")) if is_bind else ""
+        source = paths.join(self._bundle, oci.path_in(mount, "source")) if is_bind else ""
         shared = "shared" in options or "rshared" in options
         return _Volume(self._place(destination), destination, source, shared=shared)
 
     def _over(self, place: str) -> "Optional[_Volume]":
         """The last mounted of those that cover it."""
+        inside = place + "/"
         for volume in reversed(self._volumes):
-            if place == volume.place or place.startswith(volume.place.rstrip("/") + "/"):
+            if inside.startswith(volume.inside):
                 return volume
         return None
 
     def _place(self, path: str) -> str:
         """The path behind the links of the rootfs. Only to compare paths: nothing is opened by it."""
+        path = path.rstrip("/")
+        known = self._places.get(path)
+        if known is None:
+            known = self._places[path] = self._placed(path)
+        return known
+
+    def _placed(self, path: str) -> str:
+        folder, _, leaf = path.rpartition("/")
+        parent = self._within(folder)
+        if parent is not None:
+            try:
+                os.readlink(leaf, dir_fd=parent)
+            except OSError:  # no link
+                pass
+            else:
+                return self._behind(path)
+        return f"{self._place(folder)}/{leaf}"
+
+    def _behind(self, path: str) -> str:
+        """As _place, whatever lies on the way."""
         root = os.readlink(f"/proc/self/fd/{self.fd}").rstrip("/")
         there, rest, links = path.strip("/").split("/"), "", 0
         while there:

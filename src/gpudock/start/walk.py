@@ -10,12 +10,13 @@ import errno
 import os
 import stat
 
-from gpudock.start import mounts
+from gpudock.start import mounts, paths
 
 LINKS = 40  # the kernel's own limit
 LONGEST = 4096  # bytes of a path with its end: PATH_MAX
 _PROC_TOP = 1  # inode
 PLAIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+FOLDER = PLAIN | os.O_DIRECTORY
 
 
 def resolve(root: int, path: str, *, follow: bool = True) -> int:
@@ -26,36 +27,45 @@ def resolve(root: int, path: str, *, follow: bool = True) -> int:
     """
     if not path:
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-    if len(path) >= LONGEST // 4 and len(os.fsencode(path)) >= LONGEST:
+    if len(path) >= LONGEST // 4 and len(paths.encoded(path)) >= LONGEST:
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), path)
     todo = path.split("/")[::-1]
-    passed = [os.dup(root)]
-    links = 0
+    passed = [root]
+    links, is_folder = 0, True  # whether what was passed last is one
     try:
         while todo:
             part = todo.pop()
             if part in {"", ".", ".."}:
-                _step_aside(passed, up=part == "..")
+                if not is_folder:
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+                if part == ".." and len(passed) > 1:
+                    os.close(passed.pop())
                 continue
-            fd = os.open(part, PLAIN, dir_fd=passed[-1])
+            fd, mode = _open(part, passed[-1], last=not todo)
             passed.append(fd)
-            if stat.S_ISLNK(os.fstat(fd).st_mode) and (follow or todo):
+            is_folder = stat.S_ISDIR(mode)
+            if stat.S_ISLNK(mode) and (follow or todo):
                 links += 1
                 target = _target(passed, path, links)
                 os.close(passed.pop())
+                is_folder = True
                 if target.startswith("/"):
                     _close(passed, keep=1)
                 todo.extend(reversed(target.split("/")))
-        return passed.pop()
+        return passed.pop() if len(passed) > 1 else os.dup(root)
     finally:
-        _close(passed, keep=0)
+        _close(passed, keep=1)
 
 
-def _step_aside(passed: "list[int]", *, up: bool) -> None:
-    if not stat.S_ISDIR(os.fstat(passed[-1]).st_mode):
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-    if up and len(passed) > 1:
-        os.close(passed.pop())
+def _open(part: str, folder: int, *, last: bool) -> "tuple[int, int]":
+    """The descriptor and its mode. On the way nearly all are folders: those need no second look."""
+    if not last:
+        try:
+            return os.open(part, FOLDER, dir_fd=folder), stat.S_IFDIR
+        except NotADirectoryError:  # a file or a link
+            pass
+    fd = os.open(part, PLAIN, dir_fd=folder)
+    return fd, os.fstat(fd).st_mode
 
 
 def _target(passed: "list[int]", path: str, links: int) -> str:

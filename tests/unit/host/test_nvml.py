@@ -7,9 +7,8 @@ import pytest
 from gpudock.facts.base import Missing
 from gpudock.facts.gpu import Nvml
 from gpudock.host import nvml, nvml_child
-from gpudock.plan import ldcache
 from gpudock.proc import NOT_FOUND, TIMED_OUT, Command, Result
-from unit import h200
+from unit import caches, h200
 from unit.recorded import Recorder, fill
 
 LIBRARY = "libnvidia-ml.so.1"
@@ -34,7 +33,7 @@ def test_the_library_of_the_loaded_driver_wins(tmp_path: Path) -> None:
 
 def test_without_a_match_it_is_what_programs_would_get(tmp_path: Path) -> None:
     tree(tmp_path, usr_lib64="535.54.03", opt_driver="550.54.15")
-    cache = ldcache.build([(0x0303, LIBRARY.encode(), f"/opt/driver/{LIBRARY}".encode(), 0, 0, b"")])
+    cache = caches.build([(0x0303, LIBRARY.encode(), f"/opt/driver/{LIBRARY}".encode(), 0, 0, b"")])
     assert found(tmp_path, None) == "/usr/lib64/libnvidia-ml.so.535.54.03"
     fill(tmp_path, {"/etc/ld.so.cache": cache})
     assert found(tmp_path, "550.54.15") == "/opt/driver/libnvidia-ml.so.550.54.15"

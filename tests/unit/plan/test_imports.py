@@ -13,7 +13,7 @@ FROZEN = {
     "gpudock",
     "gpudock.errors",
     "gpudock.plan",
-    *(ROOM + name for name in (*GRAMMARS, "capabilities", "device_id", "gpus_flag", "quote", "unmet", "value")),
+    *(ROOM + name for name in (*GRAMMARS, "capabilities", "device_id", "quote", "value")),
 }
 SCRIPT = """
 import sys

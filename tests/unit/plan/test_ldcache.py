@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import struct
 import time
@@ -14,9 +15,11 @@ from hypothesis import strategies as st
 
 from gpudock.plan import ldcache
 from gpudock.plan.ldcache import CacheError
+from gpudock.plan.ldcache_merge import merge
+from unit.caches import build, parse
 
 if TYPE_CHECKING:
-    from gpudock.plan.ldcache import Entry
+    from unit.caches import Entry
 
 FILES = Path(__file__).parent / "ldcache"  # by ldconfig of glibc 2.36, with -c new, compat and old
 FOLDER = "/usr/lib/x86_64-linux-gnu"
@@ -78,20 +81,21 @@ def hand_made(*strings: bytes, entries: tuple[tuple[int, int, int, int, int], ..
 
 @pytest.mark.parametrize("form", ["new", "compat", "old"])
 def test_files_of_ldconfig(form: str) -> None:
-    cache = ldcache.parse((FILES / f"{form}.cache").read_bytes())
-    assert cache.form == form
+    data = (FILES / f"{form}.cache").read_bytes()
+    entries = parse(data)
+    assert ldcache.parse(data).form == form
     folder = {True: b"", False: None}[form == "old"]  # the old format knows no glibc-hwcaps
-    assert [(entry[1].decode(), entry[2].decode(), entry[5]) for entry in cache.entries] == [
+    assert [(entry[1].decode(), entry[2].decode(), entry[5]) for entry in entries] == [
         (name, path, sub if folder is None else folder) for name, path, sub in LISTED
     ]
-    assert {entry[0] for entry in cache.entries} == {0x0303}
+    assert {entry[0] for entry in entries} == {0x0303}
 
 
 @pytest.mark.parametrize("form", ["new", "compat", "old"])
 def test_written_again_as_new(form: str) -> None:
-    cache = ldcache.parse((FILES / f"{form}.cache").read_bytes())
-    again = ldcache.parse(ldcache.build(cache.entries))
-    assert (again.form, again.entries) == ("new", cache.entries)
+    data = (FILES / f"{form}.cache").read_bytes()
+    again = merge(data, []).data
+    assert (ldcache.parse(again).form, parse(again)) == ("new", parse(data))
 
 
 def test_entries_for_discovery() -> None:
@@ -100,13 +104,13 @@ def test_entries_for_discovery() -> None:
 
 
 def test_undecodable_names_survive() -> None:
-    data = ldcache.build([(0x0303, b"lib\xff.so", b"/lib\xfe/x", 0, 0, b"")])
+    data = build([(0x0303, b"lib\xff.so", b"/lib\xfe/x", 0, 0, b"")])
     assert ldcache.entries(data) == [(0x0303, "lib\udcff.so", "/lib\udcfe/x")]
 
 
 @given(ENTRIES)
 def test_build_and_parse(entries: list[Entry]) -> None:
-    assert ldcache.parse(ldcache.build(entries)).entries == entries
+    assert parse(build(entries)) == entries
 
 
 def test_strings_may_overlap_and_the_byte_order_may_be_unsaid() -> None:
@@ -119,9 +123,8 @@ def test_strings_may_overlap_and_the_byte_order_may_be_unsaid() -> None:
 
 def test_osversion_and_old_hardware_bits_are_kept() -> None:
     data = hand_made(b"liba.so", b"/a", entries=((3, 0, 1, 0x20600, 1 << 3),))
-    cache = ldcache.parse(data)
-    assert cache.entries == [(3, b"liba.so", b"/a", 0x20600, 8, b"")]
-    assert ldcache.parse(ldcache.build(cache.entries)).entries == cache.entries
+    assert parse(data) == [(3, b"liba.so", b"/a", 0x20600, 8, b"")]
+    assert parse(merge(data, []).data) == parse(data)
 
 
 GOOD = hand_made(b"liba.so", b"/a", entries=((0x0303, 0, 1, 0, 0),))
@@ -148,7 +151,7 @@ GOOD = hand_made(b"liba.so", b"/a", entries=((0x0303, 0, 1, 0, 0),))
 )
 def test_broken_files(data: bytes, *, ignored: bool) -> None:
     with pytest.raises(CacheError) as raised:
-        ldcache.parse(data)
+        ldcache.entries(data)
     assert raised.value.ignored is ignored
     assert raised.value.exit_code == 3
 
@@ -159,7 +162,7 @@ def test_limits() -> None:
     with pytest.raises(CacheError, match="200001 libraries"):
         ldcache.parse(struct.pack("=20sIIB3xI12x", b"glibc-ld.so.cache1.1", 200_001, 0, 2, 0) + bytes(24 * 200_001))
     with pytest.raises(CacheError, match="too large"):
-        ldcache.build([(3, b"%d" % index, b"/" + b"x" * 4000, 0, 0, b"") for index in range(4)] * 70_000)
+        merge(build([(3, b"a", b"/a", 0, 0, b"")] * 200_000), [(3, "b", "/b")])
 
 
 def test_overlapping_names_cannot_fill_the_memory() -> None:
@@ -169,8 +172,9 @@ def test_overlapping_names_cannot_fill_the_memory() -> None:
     rows = b"".join(struct.pack("=iIIIQ", 3, start + index, start, 0, 0) for index in range(count))
     text = (b"x" * 4000 + b"\0") * (count // 4000 + 1)
     head = struct.pack("=20sIIB3xI12x", b"glibc-ld.so.cache1.1", count, len(text), 2, 0)
-    with pytest.raises(CacheError, match="64 MiB together"):
-        ldcache.parse(head + rows + text)
+    for read in (ldcache.entries, functools.partial(merge, added=[])):
+        with pytest.raises(CacheError, match="64 MiB together"):
+            read(head + rows + text)
 
 
 def test_ten_thousand_mutations() -> None:
@@ -195,7 +199,7 @@ def test_ten_thousand_mutations() -> None:
                     offset = rng.randrange(len(data))
                     data[offset:offset] = rng.randbytes(rng.randrange(1, 30))
         try:
-            ldcache.parse(bytes(data))
+            merge(bytes(data), [(0x0303, "libcuda.so.1", "/libcuda.so.1")])
         except CacheError:
             verdicts[False] += 1
         else:
@@ -209,7 +213,7 @@ def test_ten_thousand_mutations() -> None:
 def test_any_bytes(data: bytes) -> None:
     for head in (b"", b"glibc-ld.so.cache1.1", b"ld.so-1.7.0\0"):
         try:
-            ldcache.parse(head + data)
+            ldcache.entries(head + data)
         except CacheError as error:
             assert error.why  # noqa: PT017  that there may be none is the point
 

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from gpudock.plan import ldcache
 from gpudock.plan.ldcache import CacheError
 from gpudock.plan.ldcache_merge import merge
-from gpudock.plan.ldcache_order import libcmp, search
+from gpudock.plan.ldcache_order import libcmp
+from unit.caches import build, parse, search
 
 if TYPE_CHECKING:
-    from gpudock.plan.ldcache import Entry
+    from unit.caches import Entry
 
 FILES = Path(__file__).parent / "ldcache"
 CUDA = (0x0303, "libcuda.so.1", "/usr/local/nvidia/lib64/libcuda.so.1")
@@ -34,11 +35,11 @@ def ordered(entries: list[Entry]) -> list[Entry]:
 
 
 def cache(*libraries: tuple[int, str, str]) -> bytes:
-    return ldcache.build(ordered([(flags, name.encode(), path.encode(), 0, 0, b"") for flags, name, path in libraries]))
+    return build(ordered([(flags, name.encode(), path.encode(), 0, 0, b"") for flags, name, path in libraries]))
 
 
 def found(data: bytes, name: str, flags: int = 0x0303) -> str | None:
-    path = search(ldcache.parse(data).entries, name.encode(), flags, signed=True)
+    path = search(parse(data), name.encode(), flags, signed=True)
     return path.decode() if path else None
 
 
@@ -48,7 +49,7 @@ def test_into_files_of_ldconfig(form: str) -> None:
     merged = merge(old, [CUDA, ML])
     assert merged.conflicts == []
     assert found(merged.data, "libcuda.so.1") == CUDA[2]
-    before, after = ldcache.parse(old).entries, ldcache.parse(merged.data).entries
+    before, after = parse(old), parse(merged.data)
     assert [entry for entry in after if b"nvidia" not in entry[2]] == before
     assert all(found(merged.data, entry[1].decode()) for entry in before)
     assert merge(merged.data, [CUDA, ML]).data == merged.data
@@ -82,7 +83,7 @@ def test_variants_for_better_processors_would_win_and_are_dropped() -> None:
         (0x0303, b"libcuda.so.1", b"/tls/libcuda.so.1", 0, 1 << 63, b""),
         (0x0303, b"libaa.so.1", b"/hwcaps/v3/libaa.so.1", 0, 1 << 62, b"v3"),
     ]
-    after = ldcache.parse(merge(ldcache.build(ordered(old)), [CUDA]).data).entries
+    after = parse(merge(build(ordered(old)), [CUDA]).data)
     assert [entry[2] for entry in after] == [CUDA[2].encode(), b"/hwcaps/v3/libaa.so.1"]
     assert after[1][5] == b"v3"
 
@@ -97,6 +98,7 @@ def test_both_architectures() -> None:
     merged = merge(cache((0x0303, "libz.so.1", "/z")), [CUDA, small])
     assert found(merged.data, "libcuda.so.1", 0x0003) == small[2]
     assert found(merged.data, "libcuda.so.1", 0x0303) == CUDA[2]
+    assert merge(merged.data, [CUDA, small]).data == merged.data
 
 
 def test_entries_of_an_earlier_start_are_replaced() -> None:
@@ -163,7 +165,7 @@ def test_a_cache_out_of_order_keeps_what_was_found() -> None:
     before = {name for name in names if search(old, name, 0x0303, signed=True)}
     assert before < names
     try:
-        after = ldcache.parse(merge(ldcache.build(old), [CUDA, ML]).data).entries
+        after = parse(merge(build(old), [CUDA, ML]).data)
     except CacheError as error:
         assert "no longer find" in str(error) or "would not find" in str(error)  # noqa: PT017
     else:
@@ -173,4 +175,4 @@ def test_a_cache_out_of_order_keeps_what_was_found() -> None:
 def test_a_large_cache_out_of_order_is_refused_soon() -> None:
     old = [(0x0303, b"liba%d.so" % number, b"/x", 0, 0, b"") for number in range(12_000)]  # ascending
     with pytest.raises(CacheError, match=r"order|would not find"):
-        merge(ldcache.build([*old, (0x0303, b"lib9999999999.so", b"/x", 0, 0, b"")]), [CUDA])
+        merge(build([*old, (0x0303, b"lib9999999999.so", b"/x", 0, 0, b"")]), [CUDA])

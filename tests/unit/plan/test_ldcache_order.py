@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpudock.plan.ldcache_order import char_is_signed, compare, is_ordered, libcmp, search
+from gpudock.plan.ldcache_order import Listing, char_is_signed, is_ordered, libcmp
+from unit.caches import search
 
 if TYPE_CHECKING:
-    from gpudock.plan.ldcache import Entry
+    from unit.caches import Entry
 
 NAMES = st.text("ab019._-+", max_size=10).map(str.encode)
 
@@ -101,12 +102,11 @@ def test_high_bytes_depend_on_the_architecture() -> None:
     assert not char_is_signed(0x0A03)
 
 
-def test_compare_orders_flags_and_capabilities_within_a_name() -> None:
-    plain = (0x0303, b"a", b"/a", 0, 0, b"")
-    assert compare((0x0A03, *plain[1:]), plain, signed=True) < 0
-    assert compare((0x0003, *plain[1:]), plain, signed=True) > 0
-    assert compare((0x0303, b"a", b"/v3/a", 0, 1 << 62, b"v3"), plain, signed=True) < 0
-    assert compare((0x0303, b"a", b"/other", 0, 0, b""), plain, signed=True) == 0
+@pytest.mark.parametrize(
+    ("flags", "hwcap", "place"), [(0x0A03, 0, 1), (0x0003, 0, 0), (0x0303, 1 << 62, 1), (0x0303, 0, 0)]
+)
+def test_flags_and_capabilities_order_entries_of_a_name(flags: int, hwcap: int, place: int) -> None:
+    assert Listing([b"a"], [flags], [hwcap], signed=True).insert(b"a", 0x0303) == place
 
 
 @given(st.lists(NAMES, max_size=6), st.booleans())

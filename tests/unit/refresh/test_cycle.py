@@ -264,20 +264,45 @@ class TestUpgradedWithoutReboot:
         assert refresh(self.upgrade(host), Settings(ways=("copy",))).warnings
 
 
-def test_somebody_elses_specification_means_that_nothing_is_written(host: Host) -> None:
+class TestSomebodyElse:
+    """A specification of the same devices that is not ours stays as it is, and ours is where no engine looks."""
+
     other = CdiSpecFile(path="/etc/cdi/nvidia.yaml", kind="nvidia.com/gpu")
-    host.others = (other, CdiSpecFile(path="/etc/cdi/x.yaml", kind="x.com/y"))
-    outcome = refresh(host)
-    assert (outcome.spec, outcome.changed, outcome.foreign) == (None, False, (other,))
-    assert not any(os.path.exists(path) for path in (host.paths.cdi, host.paths.plans, host.paths.state))
-    assert host.hooks == 0
 
+    def test_only_our_runtime_gets_ours(self, host: Host) -> None:
+        host.others = (self.other, CdiSpecFile(path="/etc/cdi/x.yaml", kind="x.com/y"))
+        outcome = refresh(host)
+        assert (outcome.spec, outcome.changed, outcome.foreign) == (host.paths.aside, True, (self.other,))
+        assert not os.path.exists(host.paths.cdi)
+        assert current(host.paths, host.paths.aside).plan == outcome.plan
+        assert all(os.path.isdir(variant["folder"]) for variant in outcome.plan["variants"].values())
+        with pytest.raises(StaleError):
+            current(host.paths)
+        assert not refresh(host).changed
 
-def test_ours_gives_way_to_somebody_elses(host: Host) -> None:
-    refresh(host)
-    host.others = (CdiSpecFile(path="/etc/cdi/nvidia.yaml", kind="nvidia.com/gpu"),)
-    assert refresh(host).removed == [host.paths.spec]
-    assert not os.path.exists(host.paths.spec)
+    def test_ours_gives_way_and_comes_back(self, host: Host) -> None:
+        refresh(host)
+        host.others = (self.other,)
+        assert refresh(host).removed == [host.paths.spec]
+        assert not os.path.exists(host.paths.spec)
+        host.others = ()
+        assert refresh(host).removed == [host.paths.aside]
+        assert not os.path.exists(host.paths.aside)
+        assert current(host.paths).plan["gpus"]
+
+    def test_what_was_asked_for_once_stays(self, host: Host) -> None:
+        host.others = (self.other,)
+        refresh(host, LINK._replace(wanted=(("ngx",),)))
+        assert "ngx" in refresh(host).plan["variants"]
+
+    def test_without_a_driver_it_goes(self, host: Host) -> None:
+        host.others = (self.other,)
+        refresh(host)
+        module = msgspec.structs.replace(host.take().kernel_driver, version=Missing("the module is not loaded"))
+        gone = msgspec.structs.replace(host.take(), driver=Missing("no libcuda.so below /"), kernel_driver=module)
+        with pytest.raises(DriverProblemError):
+            cycle.refresh(lambda: gone, host.hook, host.paths, LINK)
+        assert not os.path.exists(host.paths.aside)
 
 
 def test_other_devices_are_left_to_somebody_else_one_kind_at_a_time(host: Host) -> None:

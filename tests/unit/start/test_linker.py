@@ -11,12 +11,13 @@ from gpudock.plan import ldcache
 from gpudock.plan.document import Library
 from gpudock.start import linker
 from gpudock.start.rootfs import Rootfs
+from unit import caches
 
 FOLDER = "/usr/local/nvidia/lib64"
 CUDA = Library(flags=0x0303, soname="libcuda.so.1", path=f"{FOLDER}/libcuda.so.1")
 ML = Library(flags=0x0303, soname="libnvidia-ml.so.1", path=f"{FOLDER}/libnvidia-ml.so.1")
 FOLDERS = "/usr/local/nvidia/lib64\n/usr/local/nvidia/lib\n"
-IMAGE_CACHE = ldcache.build([(0x0303, b"libz.so.1", b"/lib/x86_64-linux-gnu/libz.so.1", 0, 0, b"")])
+IMAGE_CACHE = caches.build([(0x0303, b"libz.so.1", b"/lib/x86_64-linux-gnu/libz.so.1", 0, 0, b"")])
 
 
 def files(folder: Path) -> set[str]:
@@ -105,8 +106,8 @@ def test_musl_keeps_its_default_folders(tmp_path: Path) -> None:
     ],
 )
 def test_musl_path_file_of_the_image_is_extended(tmp_path: Path, old: bytes, new: str) -> None:
-    put(tmp_path, "lib/ld-musl-aarch64.so.1")
-    path = put(tmp_path, "etc/ld-musl-aarch64.path", old)
+    put(tmp_path, "lib/ld-musl-x86_64.so.1")
+    path = put(tmp_path, "etc/ld-musl-x86_64.path", old)
     prepare(tmp_path)
     assert path.read_text() == new
     prepare(tmp_path)
@@ -132,7 +133,7 @@ def test_a_loader_that_reads_no_cache_is_told_of(tmp_path: Path) -> None:
 
 
 def test_names_that_the_loader_confuses_are_told_of(image: Path) -> None:
-    put(image, "etc/ld.so.cache", ldcache.build([(0x0303, b"libcuda.so.01", b"/x", 0, 0, b"")]))
+    put(image, "etc/ld.so.cache", caches.build([(0x0303, b"libcuda.so.01", b"/x", 0, 0, b"")]))
     assert prepare(image) == ["the loader takes libcuda.so.01 of the image for the driver's libcuda.so.1"]
 
 
@@ -146,7 +147,7 @@ def test_a_libcuda_of_the_image_is_told_of(image: Path) -> None:
         (0x0303, b"libcuda.so.1", b"/usr/local/cuda/compat/libcuda.so.1", 0, 0, b""),
     ]
     put(image, "usr/local/cuda/compat/libcuda.so.1", b"of the package for forward compatibility")
-    put(image, "etc/ld.so.cache", ldcache.build(entries))
+    put(image, "etc/ld.so.cache", caches.build(entries))
     notes = prepare(image)
     assert notes == [
         f"this image has a libcuda of its own, {path}: programs get {CUDA['path']} instead"

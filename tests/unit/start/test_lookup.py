@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from gpudock.errors import InputError
-from gpudock.start import lookup, openat2, syscalls, walk
+from gpudock.start import lookup, openat2, paths, syscalls, walk
+from gpudock.start.rootfs import Rootfs
+from gpudock.start.volumes import ContainerRoot
 
 NAMES = ("a", "b", "c", "d")
 TREES = 40
@@ -68,6 +70,24 @@ def test_both_answer_alike(tmp_path: Path, seed: int) -> None:
         assert walked == answer(openat2.resolve, root, path, follow=follow), (path, follow)
         assert walked != beyond, path
     os.close(root)
+
+
+@pytest.mark.parametrize("seed", range(TREES))
+def test_the_short_way_to_a_place_is_the_long_one(tmp_path: Path, seed: int) -> None:
+    """What is remembered of folders changes no answer."""
+    chance = random.Random(seed)
+    inside, outside = tmp_path / "root", tmp_path / "outside"
+    inside.mkdir()
+    outside.touch()
+    grow(chance, inside, 3, outside)
+    remembering = ContainerRoot(str(inside), [], str(tmp_path))
+    plain = Rootfs(str(inside))
+    for _ in range(PATHS):
+        path = paths.normal(some_path(chance, 7))
+        assert remembering._place(path) == remembering._behind(path), path
+        found, expected = remembering.stat(path), plain.stat(path)
+        assert found == expected, path
+    plain.close()
 
 
 def test_all_kinds_of_answers_were_met(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_all_that_can_be_set_arrives(tmp_path: Path) -> None:
         *(False, True, ("DOCKER_RESOURCE_GPU",)),
         True,
     )
-    assert read.spec == "/etc/cdi/gpudock.json"
+    assert read.specs == ("/etc/cdi/gpudock.json", "/run/gpudock/gpudock.json")
     assert read.environment == {"GPUDOCK_STATE_DIR": "/data/gpudock", "GPUDOCK_CDI_DIR": "/etc/cdi"}
     shell = entry.filled(made[entry.RUNTIME].text, "/a folder", "/usr/bin/python3", ("-I",))
     assert "for name in '/opt/my runc' crun; do" in shell
