@@ -46,6 +46,7 @@ need_for_test() {
         docker-compose podman-compose                                         # what compose files are tried with
         iproute2 strace hyperfine xfsprogs                                    # what tests look and measure with
         chromium fonts-droid-fallback                                         # the web page, also in Japanese and Chinese
+        xvfb xauth openssh-client                                             # windows and shells of environments
     )
     grep -q '^ID=ubuntu' /etc/os-release && wanted+=(docker-buildx) # Debian 12 has none: tests bring a newer one
     if ! has dpkg-query; then

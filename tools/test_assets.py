@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+from real import env_stage
 from real.harness import archive, docker_tree, drivers, engines, images
 from real.harness.commands import CommandFailed
 
@@ -19,6 +20,7 @@ def assets() -> dict[str, Callable[[], object]]:
     if archive.distribution() == "debian":  # the archive that has NVIDIA's packages of all branches
         made["drivers"] = drivers.fetch
     made |= {f"image {name}": partial(images.tar, name) for name in images.DEBIAN}
+    made["image notebook"] = env_stage.base
     if not engines.host_docker_has_cdi():
         made["docker with CDI"] = docker_tree.programs
     return made | {f"image {name}": partial(images.tar, name) for name in images.NAMES if name not in images.DEBIAN}

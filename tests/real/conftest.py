@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from real import env_stage
+from real.env_stage import Stage
 from real.harness import engines, leftovers
 from real.harness.engines import Engine
 
@@ -70,6 +72,21 @@ def docker20(session_root: Path) -> Iterator[Engine]:
 def docker28(session_root: Path) -> Iterator[Engine]:
     """Docker with CDI."""
     yield from _started("docker28", session_root)
+
+
+@pytest.fixture(scope="session")
+def env_docker(session_root: Path) -> Iterator[Stage]:
+    """Docker with CDI, bridges and published ports, for environments."""
+    session_root.chmod(0o755)  # users of containers reach their projects
+    with env_stage.docker(session_root / "env-docker") as stage:
+        yield stage
+
+
+@pytest.fixture(scope="session")
+def env_podman(session_root: Path) -> Iterator[Stage]:
+    session_root.chmod(0o755)
+    with env_stage.quiet_networks(), env_stage.podman(session_root / "env-podman") as stage:
+        yield stage
 
 
 @pytest.fixture(params=tuple(engines.START))

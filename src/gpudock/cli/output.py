@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+from collections.abc import Callable
 
 from gpudock.errors import HostError
 
@@ -36,3 +37,20 @@ def _is_plain(path: str) -> bool:
         return stat.S_ISREG(os.lstat(path).st_mode)
     except FileNotFoundError:
         return True
+
+
+def exported(read: Callable[[int], bytes], path: str) -> None:
+    """A stream of any length into a file, which has its name only when it is whole. Raises HostError."""
+    if path == "-":
+        while data := read(1 << 20):
+            sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    staging = f"{path}.part"
+    try:
+        with open(os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644), "wb") as file:
+            while data := read(1 << 20):
+                file.write(data)
+        os.rename(staging, path)
+    except OSError as error:
+        raise HostError(f"{path} cannot be written.", why=error.strerror or str(error)) from error

@@ -32,3 +32,13 @@ def say_simulated() -> None:
     if not _said_simulated:
         _said_simulated = True
         say("SIMULATED: these GPUs are not real")
+
+
+def agreed(question: str, flag: str) -> bool:
+    """Whether the person says yes. Without a terminal nobody can: `flag` is named, which answers it beforehand."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        say(f"{question} Not without a terminal: add {flag}")
+        return False
+    sys.stderr.write(safe(f"{question} [y/N] "))
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

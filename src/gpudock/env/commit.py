@@ -33,7 +33,7 @@ class Added(NamedTuple):
 
 def installed(session: Session, there: Container) -> Packages:
     """What the container has now. A container without pip or apt has none of their packages."""
-    pip = session.run(Command(command(session, there, _PIP, root=True), timeout=120.0))
+    pip = session.run(Command(command(session, there, _PIP, root=False), timeout=120.0))
     manual = session.run(Command(command(session, there, _APT, root=True)))
     dpkg = session.run(Command(command(session, there, _DPKG, root=True)))
     wanted = set(_names(manual.out))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from gpudock.engine import flags, labels, prepare
 from gpudock.engine.asked import Asked
 from gpudock.engine.base import Wish, plain
+from gpudock.env import free
 from gpudock.env.session import Session
 from gpudock.plan import capabilities
 from gpudock.plan.request import NONE, VOID, Request, parse_gpus
@@ -25,12 +26,15 @@ def argv(
     texts = {path: _text(path) for path in arguments.values.get("env-file", ())}
     variables = flags.environment(arguments, texts, dict(session.environment))
     wish = Wish(verb, arguments, _drawing(request) if draws else request, variables)
+    ways = tools(wish)
+    wish = wish._replace(request=free.request(session, wish.request, ways.here))
     asked = Asked(session.client, arguments.image, session.run)
-    decision = prepare.prepare(wish, (session.client,), asked, tools(wish))
+    decision = prepare.prepare(wish, (session.client,), asked, ways)
     for note in decision.notes:
         session.say(note)
     begin = len(session.client.words) + 1
-    named = ("--label", f"{labels.GPUS}={','.join(decision.chosen.devices)}")
+    given = ",".join(name.partition(".")[0] for name in decision.chosen.devices)
+    named = ("--label", f"{labels.GPUS}={given}")
     return (*decision.argv[:begin], *named, *decision.argv[begin:])
 
 

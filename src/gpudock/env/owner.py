@@ -1,8 +1,9 @@
 """Who an environment belongs to: the person, also behind sudo, by the kernel's word."""
 
+import contextlib
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 
@@ -30,3 +31,21 @@ def _name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"user{uid}"
+
+
+@contextlib.contextmanager
+def acting(who: Owner) -> Iterator[None]:
+    """What root does for somebody in that person's folders is done with that person's rights, and is theirs."""
+    if os.geteuid() != 0 or who.uid == 0:
+        yield
+        return
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(who.gid)
+    os.seteuid(who.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)

@@ -1,5 +1,7 @@
 """Makes an environment's container, starts it, and gives its services what they need. Never two at once."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -60,6 +62,25 @@ def fresh(
         if not _ports_were_taken(session, chosen):
             raise engine_error(session, "cannot start the container", started)
     raise EngineError("Other programs take every port before the container can.", mend="name others: -p, or host_port")
+
+
+@contextlib.contextmanager
+def replaced(session: Session, old: Container | None) -> Iterator[None]:
+    """Set an old container aside while a new one is made: it goes when that is there, and comes back when it is not."""
+    if old is None:
+        yield
+        return
+    aside = f"{old.name}-before"
+    for words in (("stop", old.id), ("rename", old.id, aside)):
+        done = session.ask(*words, timeout=120.0)
+        if not done.ok and containers.inspected(session.client, [old.id], session.run):
+            raise engine_error(session, f"cannot set {old.name} aside", done)
+    try:
+        yield
+    except BaseException:
+        session.ask("rename", aside, old.name)
+        raise
+    session.ask("rm", "--force", aside)
 
 
 def again(session: Session, container: Container) -> Container:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 import msgspec
 
 from gpudock.engine.containers import Container
-from gpudock.env import mine, project, running, state
+from gpudock.env import inside, mine, project, running, state
 from gpudock.env.services import fill, password, secret
 from gpudock.env.session import Session
 from gpudock.errors import RefusedError
+from gpudock.proc import Command
 
 
 def changed(session: Session, there: Container, environment: Mapping[str, str], *, password: str, new: bool) -> str:
@@ -35,9 +36,11 @@ def changed(session: Session, there: Container, environment: Mapping[str, str], 
 
 
 def _again(session: Session, there: Container) -> None:
-    """End the services that hold a token, which the container then starts again."""
+    """End the services that hold a token, which the container then starts again. As their user: root in a container may
+    not look at other users' processes.
+    """
     script = "for p in /proc/[0-9]*; do grep -qs -e JUPYTER_TOKEN_FILE $p/environ && kill -TERM ${p#/proc/}; done; true"
-    session.ask("exec", "--user", "0", there.id, "/bin/sh", "-c", script)
+    session.run(Command(inside.command(session, there, ("/bin/sh", "-c", script), root=False)))
 
 
 def _token() -> str:

@@ -76,13 +76,15 @@ def docker28(
     folder: Path, config: Mapping[str, object] | None = None, beside: Mapping[str, Path] | None = None
 ) -> AbstractContextManager[Engine]:
     """A Docker with CDI: the distribution's own if it is new enough, else that of a newer suite. As docker20."""
-    if host_docker_has_cdi():
-        programs = installed_docker()
-    else:
-        made = docker_tree.programs()
-        programs = {name: made / name for name in docker_tree.PROGRAMS}
-    programs |= beside or {}
+    programs = docker28_programs() | dict(beside or {})
     return _docker("docker28", folder, programs, {"features": {"cdi": True}, **(config or {})}, CDI_DIRS)
+
+
+def docker28_programs() -> dict[str, Path]:
+    if host_docker_has_cdi():
+        return installed_docker()
+    made = docker_tree.programs()
+    return {name: made / name for name in docker_tree.PROGRAMS}
 
 
 def docker_from(folder: Path, programs: Path) -> AbstractContextManager[Engine]:

@@ -36,6 +36,8 @@ def to_file(session: Session, image: Image, texts: Texts, path: str, progress: P
             target = part.Part(file, there)
             _write(session, image, texts, target.put, progress)
             target.whole()
+            if os.geteuid() == 0:
+                os.fchown(file.fileno(), session.owner.uid, session.owner.gid)
             size = file.tell()
         os.rename(staging, path)
         publish.sync_folder(os.path.dirname(path) or ".")

@@ -18,7 +18,7 @@ SERVICES = {
 DISPLAYS = {
     "none": Needs(),
     "x11": Needs(system=("xauth",)),
-    "vnc": Needs(system=("tigervnc-standalone-server", "xauth", "openbox", "xterm")),
+    "vnc": Needs(system=("tigervnc-standalone-server", "tigervnc-tools", "xauth", "openbox", "xterm")),
 }
 
 

@@ -8,14 +8,16 @@ from collections.abc import Mapping
 
 from gpudock.engine.containers import Container
 from gpudock.env.services.place import READY
+from gpudock.env.services.supervisor import SCRIPT
 from gpudock.env.session import Session
 from gpudock.errors import EngineError
 from gpudock.plan.quote import quote
 
 
 def fill(session: Session, container: Container, files: Mapping[str, bytes], uid: int, gid: int) -> None:
-    """Write these files, each for this user alone, and say to the services that all is there. Raises EngineError."""
-    script = "".join((_START, *(_written(path, data, uid, gid) for path, data in files.items()), f": >{READY}\n"))
+    """Write these files, each for this user alone, and then what starts the services. Raises EngineError."""
+    everything = {**files, READY: SCRIPT.encode()}
+    script = "".join((_START, *(_written(path, data, uid, gid) for path, data in everything.items())))
     done = session.ask("exec", "-i", "--user", "0", container.id, "/bin/sh", "-s", stdin=script.encode())
     if not done.ok:
         raise EngineError(

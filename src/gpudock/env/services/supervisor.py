@@ -1,8 +1,8 @@
 """What an environment's container runs: its services, started again when they end, and a shell to attach to.
 
-A script for any /bin/sh. It waits until the secrets are there, because a container that was started again has an empty
-/run/gpudock. SIGINT is set back for what it starts: a shell without job control has it ignored, and then neither Ctrl-C
-nor a notebook's "interrupt" works.
+A script for any /bin/sh. It comes into the container's memory together with the secrets, each time that it starts; the
+container waits for it. SIGINT is set back for what it starts: a shell without job control has it ignored, and then
+neither Ctrl-C nor a notebook's "interrupt" works.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from gpudock.env.services.place import LOGS, READY
 
 ENDED = "gpudock: ended"  # begins a line of a service's log
-_SCRIPT = f"""
+SCRIPT = f"""
 trap 'trap "" TERM HUP INT
     kill -TERM -1; kill -HUP -1
     n=0; while [ $n -lt 50 ] && kill -0 -1; do sleep 0.1; n=$((n + 1)); done
@@ -22,11 +22,6 @@ elif command -v perl >/dev/null; then
 else plain() {{ exec "$@"; }}
 fi
 mkdir -p {LOGS}
-n=0
-while [ ! -e {READY} ]; do
-    [ $n -ne 50 ] || echo "gpudock: services wait for their secrets: gpudock env start"
-    n=$((n + 1)); sleep 0.1
-done
 serve() {{
     while :; do
         (plain "$@") </dev/null
@@ -55,6 +50,11 @@ while :; do
     fi
 done
 """
+_WAIT = f"""n=0; until [ -e {READY} ]; do
+    [ $n -ne 100 ] || echo "gpudock: this container waits for: gpudock env start"
+    n=$((n + 1)); sleep 0.1
+done; exec /bin/sh {READY} "$@"
+"""
 
 
 class Program(NamedTuple):
@@ -65,4 +65,4 @@ class Program(NamedTuple):
 def command(shell: str, programs: Sequence[Program]) -> tuple[str, ...]:
     """The container's command. Nothing secret is in it."""
     words = [word for each in programs for word in (each.name, str(len(each.argv)), *each.argv)]
-    return ("/bin/sh", "-c", _SCRIPT, "gpudock", shell, *words)
+    return ("/bin/sh", "-c", _WAIT, "gpudock", shell, *words)

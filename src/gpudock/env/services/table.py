@@ -15,7 +15,7 @@ JUPYTER_CONFIG = RUN + "/jupyter"
 CODE_CONFIG = RUN + "/code.yaml"
 VNC_PASSWORD = RUN + "/vnc"
 _PORTS = {"jupyter": 8888, "tensorboard": 6006, "code": 8000, "vnc": 5901}
-_HEALTH = {"jupyter": "/api", "tensorboard": "/", "code": "/version", "vnc": ""}
+_HEALTH = {"jupyter": "/api", "tensorboard": "/", "code": "/healthz", "vnc": ""}
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,30}$")
 
 
@@ -78,7 +78,9 @@ def _known(name: str, port: int, told: Service, *, root: bool) -> tuple[str, ...
             *("--config", CODE_CONFIG, WORKSPACE),
         )
     if name == "vnc":
-        return ("Xvnc", ":1", "-rfbport", str(port), "-SecurityTypes", "VncAuth", "-PasswordFile", VNC_PASSWORD)
+        screen = ("Xvnc", ":1", "-rfbport", str(port), "-SecurityTypes", "VncAuth", "-PasswordFile", VNC_PASSWORD)
+        manager = "(sleep 1; DISPLAY=:1 exec openbox) &"  # without one no window can be moved
+        return ("/bin/sh", "-c", f"{manager} exec {shlex.join(screen)}")
     raise InputError(
         f"The service {name} needs a command.", mend=f"services: {{{name}: {{command: ..., port: {port}}}}}"
     )

@@ -1,0 +1,18 @@
+"""docs/from-the-notes.md promises a test for each of its rows."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_every_row_names_tests_that_exist() -> None:
+    text = (ROOT / "docs/from-the-notes.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| the notes")]
+    assert len(rows) > 20
+    for row in rows:
+        named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", row)
+        assert named, row
+        for file, function in named:
+            source = (ROOT / "tests/real" / file).read_text()
+            assert f"def {function}(" in source, f"{file} has no {function}"
