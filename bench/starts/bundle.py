@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,8 +71,11 @@ def edited(config: Config, specification: dict[str, Any], device: str) -> Config
 
 
 @contextlib.contextmanager
-def bundle(parent: Path, name: str, lower: Path) -> Iterator[Bundle]:
-    """Without a config.json yet."""
+def bundle(parent: Path, name: str, lower: Path, *, kept: bool = False) -> Iterator[Bundle]:
+    """Without a config.json yet. `kept`: it is put aside at the end instead of being deleted. ext4 gives nobody a file
+    number that was in use five seconds ago, and looks at all of those whenever it makes a file in an overlay: what a
+    benchmark deletes would make its own next containers slow.
+    """
     folder = parent / name
     layer, work, rootfs = (folder / part for part in ("upper", "work", "rootfs"))
     for part in (folder, layer, work, rootfs):
@@ -82,4 +86,8 @@ def bundle(parent: Path, name: str, lower: Path) -> Iterator[Bundle]:
         yield Bundle(folder, name, layer)
     finally:
         subprocess.run(["umount", rootfs], check=True)
-        shutil.rmtree(folder)
+        if kept:
+            (parent / "ended").mkdir(exist_ok=True)
+            folder.rename(parent / "ended" / f"{name}-{time.monotonic_ns()}")
+        else:
+            shutil.rmtree(folder)

@@ -53,7 +53,7 @@ class Case:
 
     def __call__(self, name: str) -> Mapping[str, float]:
         """A container's whole life: milliseconds by operation."""
-        with bundle.bundle(self.stage.folder, name, self.stage.image) as made:
+        with bundle.bundle(self.stage.folder, name, self.stage.image, kept=True) as made:
             self.configure(made, ["/bin/true"])
             pid = made.folder / "pid"
             taken = {}
