@@ -48,6 +48,7 @@ soak: assets
 bench: assets
 	$(BIN)/python bench/cli.py
 	$(BIN)/python bench/start.py
+	$(BIN)/python bench/doctor.py
 
 lock:
 	tools/lock.sh

@@ -58,6 +58,8 @@ def doctor(host: HostOptions, *, bundle: str | None, **asked: Any) -> int:  # no
         return checks.exit_code(seen)
     if machine.images:
         show(report.images(machine.images) + "\n")
+    if asked["container"] and isinstance(machine.containers, tuple):
+        show("\n".join(map(report.container, machine.containers)) + "\n")
     show(report.text(seen, verbose=asked["verbose"]))
     return _fixed(host, machine, seen, yes=asked["yes"]) if asked["fix"] else checks.exit_code(seen)
 
@@ -122,11 +124,6 @@ def _container(asked: dict[str, Any], machine: "Snapshot") -> Any:  # noqa: ANN4
     found = containers.one(client, asked["container"], machine, proc.run)
     if not found:
         raise RefusedError(f"{client.name} has no container {quote(asked['container'])}.", mend=f"{client.name} ps -a")
-    each = found[0]
-    state = "running" if each.running else "not running"
-    nodes = ", ".join(each.nodes) if isinstance(each.nodes, tuple) else each.nodes.reason
-    show(f"{each.name} ({each.engine}, {each.image}): {state}, runtime {each.runtime or 'not told'}")
-    show(f"  GPU nodes: {nodes or 'none'}" + (f"; driver {each.driver}" if each.driver else "") + "\n")
     return found
 
 

@@ -7,7 +7,7 @@ from gpudock.provision.check import Finding, Mend
 from gpudock.provision.doctor import CHECKS, exit_code
 
 if TYPE_CHECKING:
-    from gpudock.facts.container import ImageFact, Software
+    from gpudock.facts.container import ContainerFact, ImageFact, Software
     from gpudock.facts.snapshot import Snapshot
 
 GUIDE = "docs/troubleshooting.md"
@@ -60,6 +60,17 @@ def images(found: "tuple[ImageFact, ...]") -> str:
         lines += [] if image.software else ["  no CUDA, cuDNN or framework was found in it"]
         lines += [f"  forward compatibility: {name}" for name in image.compat]
     return "\n".join(lines)
+
+
+def container(each: "ContainerFact") -> str:
+    """What it is and has."""
+    state = "running" if each.running else "not running"
+    nodes = ", ".join(each.nodes) if isinstance(each.nodes, tuple) else each.nodes.reason
+    driver = f"; driver {each.driver}" if each.driver else ""
+    runtime = each.runtime or "not told"
+    return (
+        f"{each.name} ({each.engine}, {each.image}): {state}, runtime {runtime}\n  GPU nodes: {nodes or 'none'}{driver}"
+    )
 
 
 def offers(mends: list[tuple[Finding, Mend]]) -> str:

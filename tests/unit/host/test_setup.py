@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from gpudock.facts.base import Missing
-from gpudock.facts.setup import Context, DaemonJson, Dockerd, SubIds, Xid
+from gpudock.facts.setup import Context, DaemonJson, Dockerd, Setup, SubIds, Xid
+from gpudock.facts.snapshot import Roots
+from gpudock.host import codec, nvml_turn, snapshot
 from gpudock.host.root import Root
 from gpudock.host.setup import disks, docker, kernel, programs, specs, users
 from gpudock.host.surroundings import Surroundings
 from gpudock.proc import Result
+from unit import h200
 from unit.recorded import Recorder, fill
 
 EFI = "/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
@@ -243,3 +246,25 @@ def test_a_real_node_with_other_numbers() -> None:
     edits = {"deviceNodes": [{"path": "/dev/null", "major": 1, "minor": 9}]}
     wrong = specs._wrong(Root("/"), "/dev/null", edits["deviceNodes"][0])
     assert wrong == "/dev/null is 1:3, the specification says 1:9"
+
+
+def test_the_whole_of_it_comes_back_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "machine"
+    h200.folder(folder)
+    spec = {"cdiVersion": "0.5.0", "kind": "nvidia.com/gpu", "devices": [{"name": "0", "containerEdits": {}}]}
+    fill(
+        folder,
+        {"/etc/cdi/x.json": json.dumps(spec), "/proc/stat": "btime 1\n", "/proc/sys/kernel/osrelease": "6.8.0\n"},
+    )
+    monkeypatch.setattr(nvml_turn, "folder", lambda: str(tmp_path / "turn"))
+    monkeypatch.setenv("HOME", "/home/anna")
+    monkeypatch.setenv("https_proxy", "http://anna:pw@proxy")
+    root = str(folder)
+    roots = Roots(driver=root, dev=root, proc=root + "/proc", sys=root + "/sys")
+    taken = snapshot.take(roots, run=Recorder({}), engines=False, packages=False, setup=True)
+    assert codec.decode(codec.encode(taken)) == taken
+    assert isinstance(taken.setup, Setup)
+    assert [state.path for state in taken.setup.specs] == ["/etc/cdi/x.json"]
+    assert taken.setup.caller is not None
+    assert taken.setup.caller.proxies == ("https_proxy",)
+    assert b"anna:pw" not in codec.encode(taken)

@@ -2,7 +2,8 @@
 
 import json
 
-from gpudock.facts.container import ImageFact, Software
+from gpudock.facts.base import Missing
+from gpudock.facts.container import ContainerFact, ImageFact, Software
 from gpudock.provision import doctor, report
 from unit.provision import hosts
 
@@ -60,6 +61,21 @@ def test_what_is_in_an_image() -> None:
     assert "no CUDA, cuDNN or framework" in report.images((ImageFact(engine="docker", name="x"),))
 
 
+def test_what_a_container_has() -> None:
+    each = ContainerFact(
+        engine="docker", id="", name="train", image="x", running=True, nodes=("/dev/nvidia0",), driver="580.1"
+    )
+    assert report.container(each).splitlines() == [
+        "train (docker, x): running, runtime not told",
+        "  GPU nodes: /dev/nvidia0; driver 580.1",
+    ]
+    silent = ContainerFact(
+        engine="docker", id="", name="t", image="x", running=False, nodes=Missing("only root may look")
+    )
+    assert "not running" in report.container(silent)
+    assert "only root may look" in report.container(silent)
+
+
 def test_safe_fixes_are_said_with_the_way_back() -> None:
     machine = hosts.host({"nodes[/dev/nvidia-uvm]": None, "gpus[0].persistence": False})
     offered = doctor.mends(machine, doctor.findings(machine))
@@ -67,6 +83,25 @@ def test_safe_fixes_are_said_with_the_way_back() -> None:
     text = report.offers(offered)
     assert "to take it back: sudo nvidia-smi -pm 0" in text
     assert "gone after a reboot" in text
+
+
+def test_only_our_own_specification_is_made_anew() -> None:
+    path = "setup.specs[/var/run/cdi/gpudock.json].missing"
+    ours = hosts.host({path: ["/gone"]})
+    assert [mend.argv for _, mend in doctor.mends(ours, doctor.findings(ours))] == [("gpudock", "refresh")]
+    foreign = hosts.host({path: ["/gone"], "cdi_specs[/var/run/cdi/gpudock.json].plan": None})
+    assert doctor.findings(foreign)
+    assert doctor.mends(foreign, doctor.findings(foreign)) == []
+
+
+def test_commands_are_safe_to_paste() -> None:
+    path = "/etc/cdi/$(reboot).yaml"
+    lost = {**LOST["containers"][0], "name": "x; reboot"}
+    spec = {"path": path, "kind": "nvidia.com/gpu", "devices": ["0"]}
+    seen = doctor.findings(hosts.host({"containers": [lost], "cdi_specs[+]": spec}))
+    commands = [command for finding in seen for command in finding.fix]
+    assert "docker restart 'x; reboot'" in commands
+    assert any(f"'{path}'" in command for command in commands)
 
 
 def test_every_safe_fix_says_what_it_does_and_how_it_is_undone() -> None:

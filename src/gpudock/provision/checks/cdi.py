@@ -3,6 +3,7 @@
 import posixpath
 from collections.abc import Iterator
 from itertools import combinations
+from shlex import quote
 
 from gpudock.facts.base import Missing
 from gpudock.facts.engine import CdiSpecFile
@@ -85,7 +86,7 @@ def _open(machine: Snapshot) -> Iterator[Mend]:
             yield Mend(
                 ("chmod", "a+r", "--", state.path),
                 f"lets all users read {state.path}",
-                f"sudo chmod {state.mode:o} {state.path}",
+                f"sudo chmod {state.mode:o} {quote(state.path)}",
             )
 
 
@@ -176,7 +177,7 @@ def cdi_too_new(machine: Snapshot) -> Iterator[str]:
         "NVIDIA/nvidia-container-toolkit#885",
         "HaveAGitGat/Tdarr#1423",
     ),
-    mend=_refresh,
+    mend=lambda machine: _refresh(machine) if any(_wrong_of_ours(machine)) else iter(()),
 )
 def cdi_stale(machine: Snapshot) -> Iterator[Seen]:
     for state in setup(machine).specs:
@@ -184,10 +185,17 @@ def cdi_stale(machine: Snapshot) -> Iterator[Seen]:
         fix = (
             ()
             if ours
-            else (f"sudo nvidia-ctk cdi generate --output={state.path}", "# or: sudo gpudock refresh --adopt")
+            else (f"sudo nvidia-ctk cdi generate --output={quote(state.path)}", "# or: sudo gpudock refresh --adopt")
         )
         for wrong in _wrong(machine, state):
             yield Seen(f"{state.path}: {wrong}", fix)
+
+
+def _wrong_of_ours(machine: Snapshot) -> Iterator[str]:
+    """Only our own specification is made anew by refresh."""
+    for state in setup(machine).specs:
+        if _is_ours(machine, state.path):
+            yield from _wrong(machine, state)
 
 
 def _wrong(machine: Snapshot, state: SpecState) -> Iterator[str]:
@@ -230,7 +238,7 @@ def cdi_twice(machine: Snapshot) -> Iterator[Seen]:
             yield Seen(f"{one.path} and {other.path}")
         else:
             hidden, seen = sorted((one.path, other.path), key=lambda path: _folder(path) == "/run/cdi")
-            yield Seen(f"{seen} hides {hidden}", (f"sudo rm {hidden}    # when nobody needs it",), WARNING)
+            yield Seen(f"{seen} hides {hidden}", (f"sudo rm {quote(hidden)}    # when nobody needs it",), WARNING)
 
 
 @check(
@@ -254,7 +262,7 @@ def cdi_incomplete(machine: Snapshot) -> Iterator[Seen]:
         named_nodes = {there.get(path, path) for path in state.nodes}
         lacking = [path for path in _CONTROL if path in there.values() and path not in named_nodes]
         if lacking and state.nodes:
-            fix = () if _is_ours(machine, state.path) else (NVIDIAS[0].replace("PATH", state.path),)
+            fix = () if _is_ours(machine, state.path) else (NVIDIAS[0].replace("PATH", quote(state.path)),)
             yield Seen(f"{state.path} lacks {', '.join(lacking)}", fix)
 
 

@@ -1,6 +1,7 @@
 """Containers that run now, and what nvidia-docker 1 left."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from gpudock.facts.container import ContainerFact
 from gpudock.facts.snapshot import Snapshot
@@ -15,7 +16,7 @@ def _name(container: ContainerFact) -> str:
 
 
 def _again(container: ContainerFact) -> tuple[str, ...]:
-    return (f"{container.engine} restart {container.name or container.id}",)
+    return (f"{container.engine} restart {quote(container.name or container.id)}",)
 
 
 @check(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from shlex import quote
 
 from gpudock.facts.base import Missing
 from gpudock.facts.snapshot import Snapshot
@@ -69,7 +70,7 @@ def apt_signed_by(machine: Snapshot) -> Iterator[str]:
 def apt_old_source(machine: Snapshot) -> Iterator[Seen]:
     for source in machine.package_sources:
         if _OLD_SOURCE.search(source.line):
-            yield Seen(f"{source.path}: {source.line}", (f"sudo rm {source.path}", "sudo apt-get update"))
+            yield Seen(f"{source.path}: {source.line}", (f"sudo rm {quote(source.path)}", "sudo apt-get update"))
 
 
 @check(
