@@ -18,6 +18,10 @@ _SLOW_STORAGE = {
     "devicemapper": "is gone from docker 25",
     "aufs": "is gone from docker 24",
 }
+_PODMAN_STORAGE = (
+    '# driver = "overlay" in /etc/containers/storage.conf or ~/.config/containers/storage.conf, then:',
+    "podman system reset    # removes all images and containers of this user",
+)
 _OLD_SOURCE = re.compile(r"nvidia\.github\.io/(?:nvidia-docker|nvidia-container-runtime)|\$\(ARCH\)|/experimental/")
 _SIGNED = re.compile(r"\[[^\]]*signed-by=([^\s\]]+)[^\]]*\]")
 _DAY = 86400
@@ -85,11 +89,12 @@ def apt_old_source(machine: Snapshot) -> Iterator[Seen]:
     ),
     messages=("the devicemapper storage-driver is deprecated",),
 )
-def storage_driver(machine: Snapshot) -> Iterator[str]:
+def storage_driver(machine: Snapshot) -> Iterator[Seen]:
     for engine in working(machine):
         why = _SLOW_STORAGE.get(engine.storage_driver or "")
         if why:
-            yield f"{named(engine)} uses {engine.storage_driver}, which {why}"
+            fix = _PODMAN_STORAGE if engine.name == "podman" else ()
+            yield Seen(f"{named(engine)} uses {engine.storage_driver}, which {why}", fix)
 
 
 @check(
