@@ -101,10 +101,10 @@ def _open(machine: Snapshot) -> Iterator[Mend]:
     references=("NVIDIA/nvidia-container-toolkit#1940", "NVIDIA/nvidia-container-toolkit#63"),
     mend=_open,
 )
-def cdi_unreadable(machine: Snapshot) -> Iterator[str]:
+def cdi_unreadable(machine: Snapshot) -> Iterator[Seen]:
     for state in setup(machine).specs:
         if not state.mode & 0o004:
-            yield f"{state.path} has mode {state.mode:o}"
+            yield Seen(f"{state.path} has mode {state.mode:o}", (f"sudo chmod a+r {quote(state.path)}",))
 
 
 @check(

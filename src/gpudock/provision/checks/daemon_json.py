@@ -1,11 +1,12 @@
 """What docker was told in daemon.json and by flags, and whether it took it."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from gpudock.facts.base import Missing
 from gpudock.facts.engine import Engine
 from gpudock.facts.snapshot import Snapshot
-from gpudock.provision.check import ERROR, NOTE, WARNING, Check, check
+from gpudock.provision.check import ERROR, NOTE, WARNING, Check, Seen, check
 from gpudock.provision.machine import engines, named, setup, toolkit, working
 
 CHECKS: list[Check] = []
@@ -41,7 +42,7 @@ _ALSO_KEYS = {  # key of daemon.json -> the flag, where they differ
     ),
     references=("NVIDIA/nvidia-container-toolkit#150",),
 )
-def daemon_json_broken(machine: Snapshot) -> Iterator[str]:
+def daemon_json_broken(machine: Snapshot) -> Iterator[Seen]:
     told: dict[str, str] = {}
     for engine in engines(machine, "docker"):
         if engine.config_error:
@@ -49,7 +50,9 @@ def daemon_json_broken(machine: Snapshot) -> Iterator[str]:
     for file in setup(machine).daemon_jsons:
         if file.error:
             told.setdefault(file.path, file.error)
-    yield from (f"{path}: {error}" for path, error in told.items())
+    for path, error in told.items():
+        fix = (f"python3 -m json.tool {quote(path)}", f"sudo dockerd --validate --config-file {quote(path)}")
+        yield Seen(f"{path}: {error}", fix)
 
 
 @check(
@@ -209,9 +212,11 @@ def docker_userns(machine: Snapshot) -> Iterator[str]:
         "there might not be enough IDs available in the namespace",
     ),
 )
-def subids(machine: Snapshot) -> Iterator[str]:
+def subids(machine: Snapshot) -> Iterator[Seen]:
     rootless = any(engine.rootless is True for engine in engines(machine) if not isinstance(engine.rootless, Missing))
     remaps = any(file.userns_remap for file in setup(machine).daemon_jsons)
     for each in setup(machine).subids:
         if (rootless or remaps) and min(each.uids, each.gids) < 65536:
-            yield f"{each.user}: {each.uids} subordinate uids, {each.gids} gids"
+            ranges = "--add-subuids 100000-165535 --add-subgids 100000-165535"
+            fix = (f"sudo usermod {ranges} {quote(each.user)}    # or another range that nobody has",)
+            yield Seen(f"{each.user}: {each.uids} subordinate uids, {each.gids} gids", fix)

@@ -1,6 +1,7 @@
 """Device nodes, and the state of the GPUs themselves."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from gpudock.facts.base import Missing
 from gpudock.facts.gpu import Nvml
@@ -90,14 +91,15 @@ def uvm_node_missing(machine: Snapshot) -> Iterator[str]:
     messages=("cuInit failed: 999", "CUDA_ERROR_UNKNOWN: unknown error"),
     references=("NVIDIA/nvidia-container-toolkit#1934", "NVIDIA/nvidia-container-toolkit#450"),
 )
-def uvm_renumbered(machine: Snapshot) -> Iterator[str]:
+def uvm_renumbered(machine: Snapshot) -> Iterator[Seen]:
     majors = machine.kernel_driver.majors
     for node in machine.nodes:
         name = "nvidia-uvm" if node.path.startswith("/dev/nvidia-uvm") else ""
         name = "nvidia" if node.path == "/dev/nvidiactl" else name
         real = majors.get(name) or (majors.get("nvidia-frontend") if name == "nvidia" else None)
         if name and real and node.major != real:
-            yield f"{node.path} has major {node.major}, the module has {real}"
+            fix = (f"sudo rm {quote(node.host)}", *MAKE_NODES)
+            yield Seen(f"{node.path} has major {node.major}, the module has {real}", fix)
 
 
 @check(

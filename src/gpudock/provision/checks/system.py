@@ -187,8 +187,12 @@ def clock(machine: Snapshot) -> Iterator[Seen]:
         "net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)",
     ),
 )
-def mirror(machine: Snapshot) -> Iterator[str]:
-    yield from (f"{each.address}: {each.problem}" for each in setup(machine).mirrors if each.problem)
+def mirror(machine: Snapshot) -> Iterator[Seen]:
+    for each in setup(machine).mirrors:
+        if each.problem:
+            look = f"curl -sS {quote(each.address.rstrip('/') + '/v2/')}"
+            fix = (look, "# or take it out of registry-mirrors in daemon.json, and: sudo systemctl reload docker")
+            yield Seen(f"{each.address}: {each.problem}", fix)
 
 
 @check(
