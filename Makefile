@@ -49,6 +49,7 @@ bench: assets
 	$(BIN)/python bench/cli.py
 	$(BIN)/python bench/start.py
 	$(BIN)/python bench/doctor.py
+	$(BIN)/python bench/monitor.py
 
 lock:
 	tools/lock.sh

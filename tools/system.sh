@@ -45,6 +45,7 @@ need_for_test() {
         mmdebstrap busybox-static musl-tools patchelf gcc libc6-dev           # images and a newer Docker
         docker-compose podman-compose                                         # what compose files are tried with
         iproute2 strace hyperfine xfsprogs                                    # what tests look and measure with
+        prometheus openssl                                                    # who scrapes gpudock serve; a certificate
         chromium fonts-droid-fallback                                         # the web page, also in Japanese and Chinese
         xvfb xauth openssh-client                                             # windows and shells of environments
     )

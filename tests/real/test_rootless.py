@@ -2,32 +2,21 @@
 
 import os
 import re
-import shutil
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
-from real.harness import images, runtimes, subordinate
-from real.harness.commands import run
+from real.harness import runtimes
 from real.harness.product import Product, product
+from real.harness.rootless import Rootless, rootless_podman
 
 pytestmark = pytest.mark.real
 
 LOADED = re.compile(r"^(\S+) ok ", re.MULTILINE)
 LOOK = f"{runtimes.LOOK}; stat -c '%u:%g %n' /etc/ld.so.cache /etc/ld.so.conf.d/00-gpudock.conf /usr/bin/nvidia-smi"
-_CONTAINERS = """\
-[containers]
-netns = "none"
-default_ulimits = []
-[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -39,41 +28,11 @@ def gpudock(session_root: Path) -> Iterator[Product]:
     session_root.chmod(mode)
 
 
-@dataclass(frozen=True)
-class Rootless:
-    folder: Path
-
-    def __call__(self, *args: str, check: bool = True) -> CompletedProcess[str]:
-        """podman ARGS, as the user."""
-        who = ("setpriv", f"--reuid={subordinate.UID}", f"--regid={subordinate.GID}", "--clear-groups")
-        env = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.folder),
-            "XDG_RUNTIME_DIR": str(self.folder / "run"),
-            "CONTAINERS_CONF": str(self.folder / "containers.conf"),
-            "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf"),
-        }
-        return run(["env", f"--chdir={self.folder}", *who, "podman", *args], env=env, check=check)
-
-
 @pytest.fixture(scope="module")
 def rootless(gpudock: Product, session_root: Path) -> Iterator[Rootless]:
     del gpudock  # its folder is open to others meanwhile
-    folder = session_root / "rootless"
-    (folder / "run").mkdir(parents=True, mode=0o700)
-    (folder / "containers.conf").write_text(_CONTAINERS)
-    (folder / "storage.conf").write_text(
-        f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/state"\n'
-    )
-    shutil.copy(images.tar("tiny"), folder / "tiny.tar")
-    for path in (folder, *folder.iterdir()):
-        os.chown(path, subordinate.UID, subordinate.GID)
-    with subordinate.ids():
-        podman = Rootless(folder)
-        podman("import", str(folder / "tiny.tar"), "localhost/tiny")
-        yield podman
-        podman("unshare", "rm", "-rf", str(folder / "graph"), check=False)
-        podman("system", "migrate", check=False)  # ends the process that keeps the user namespace
+    with rootless_podman(session_root) as made:
+        yield made
 
 
 @pytest.fixture

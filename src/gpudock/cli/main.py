@@ -17,6 +17,8 @@ VERBS = {
     "compose": ("compose", "compose", "Run docker compose or podman-compose; services get their GPUs."),
     "status": ("status", "STATUS", "Show who uses which GPU: person, container, program."),
     "top": ("top", "TOP", "Watch it live: sort, filter, follow, logs, stop."),
+    "serve": ("serve", "SERVE", "Serve that to Prometheus, programs and browsers, and remember it."),
+    "usage": ("usage", "USAGE", "Show who has had GPUs: hours held and used, energy."),
     "env": ("env", "env", "Environments: gpudock.yaml, locked, built and run."),
     "init": ("env_init", "init", "Write a first gpudock.yaml for a folder."),
     "lock": ("env_lock", "lock", "Settle base, packages and CUDA of an environment."),

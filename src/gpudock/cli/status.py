@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from gpudock.cli.options import HOST, HostOptions
+from gpudock.cli.options import HOST
 from gpudock.cli.terminal import say_simulated, show
 from gpudock.cli.verb import Option, Verb
 
@@ -29,20 +29,24 @@ def status(
 
     Exit code 4 when there is no GPU that can be read.
     """
-    from gpudock.facts.base import Missing
     from gpudock.host import roots
+    from gpudock.host.later import Later
+    from gpudock.monitor import watch as watching
+
+    beat = interval_of(interval)
+    where = roots.roots_for(driver_root, dev_root, simulated)
+    watcher = watching.Watcher(lambda: watching.driver(where))
+    asked = Later(lambda: watcher.look(slow=True))  # while the driver answers, the rest is imported
+    from gpudock.facts.base import Missing
     from gpudock.monitor.assemble import collector
     from gpudock.monitor.sample import Sample, encode
     from gpudock.monitor.table import render
 
-    beat = interval_of(interval)
-    host = HostOptions(driver_root, dev_root, simulated)
-    where = roots.roots_for(host.driver_root, host.dev_root, host.simulated)
     if where.simulated:
         say_simulated()
-    made = collector(where, os.environ, interval=beat, commands=commands, wait=WAIT)
+    made = collector(where, os.environ, interval=beat, commands=commands, wait=WAIT, watcher=watcher)
     try:
-        sample: Sample = made.look(slow=True)
+        sample: Sample = made.look(answer=asked.result())
         while watch:
             text = encode(sample).decode() if as_json else render(sample)
             _draw(text, again=not as_json and sys.stdout.isatty())

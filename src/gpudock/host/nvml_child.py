@@ -178,6 +178,12 @@ def processes(nvml: Library, device: Handle) -> list[dict[str, object]]:
 
 
 def running(nvml: Library, device: Handle, kind: str) -> list[dict[str, object]]:
+    raw = entries_of(nvml, device, kind)
+    return [process(raw, at) for at in range(0, len(raw), ENTRY)]
+
+
+def entries_of(nvml: Library, device: Handle, kind: str) -> bytes:
+    """The nvmlProcessInfo_v2_t of the processes of one kind, one behind the other."""
     stem = f"nvmlDeviceGet{kind}RunningProcesses"
     count = ctypes.c_uint(0)
     for _ in range(4):  # processes come and go between the call that counts and the call that lists
@@ -190,7 +196,7 @@ def running(nvml: Library, device: Handle, kind: str) -> list[dict[str, object]]
                 raise
             count.value = min(count.value + 8, PROCESSES)
             continue
-        return [process(entries.raw, at * ENTRY) for at in range(min(count.value, len(entries) // ENTRY))]
+        return entries.raw[: min(count.value, len(entries) // ENTRY) * ENTRY]
     raise CallError(stem, TOO_SMALL, "the list kept growing")
 
 

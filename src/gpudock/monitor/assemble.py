@@ -1,7 +1,7 @@
 """A collector for this machine, or for the simulated GPUs that it was lent."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gpudock import proc
 from gpudock.facts.snapshot import Roots
@@ -21,6 +21,8 @@ def collector(
     commands: bool = False,
     wait: float = 0.0,
     listeners: tuple[Listener, ...] = (),
+    notes: Callable[[], str] = str,
+    watcher: Watcher | None = None,
 ) -> Collector:
     """`wait`: seconds that a look waits for container engines; without it they are shown as soon as they are known."""
     # A simulated host lends its GPUs to this machine: processes and containers are the machine's.
@@ -28,9 +30,10 @@ def collector(
     own_proc, own_sys = (Root("/proc"), Root("/sys")) if roots.simulated else (Root(roots.proc), Root(roots.sys))
     engines = Containers(lambda user: clients.clients(user, environment), proc.run)
     return Collector(
-        Watcher(lambda: watch.driver(roots)),
+        watcher or Watcher(lambda: watch.driver(roots)),
         Machine(machine, own_proc, own_sys, engines, commands=commands, wait=wait),
         interval=interval,
         simulated=roots.simulated,
         listeners=listeners,
+        notes=notes,
     )

@@ -1,6 +1,6 @@
 """Who is behind the processes on the GPUs: asks /proc, the engines and the accounts, and hands it to gather."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from gpudock.host.root import Root
 from gpudock.monitor import gather, owner
@@ -12,6 +12,7 @@ from gpudock.monitor.processes import Processes, Seen, own_namespace
 from gpudock.monitor.sample import Container, Engine, Person, Process, Use
 from gpudock.monitor.use import Uses
 
+HOME_EVERY = 10  # looks: names of accounts and pods may become known later
 USE_EVERY = 5  # looks: cgroups cost more to read than all processes
 APART = "gpudock sees other process ids than the driver tells: it runs in a container that needs --pid=host"
 
@@ -27,6 +28,7 @@ class Machine:
         self._engines, self._wait = engines, wait
         self._looks = 0
         self._used: dict[str, Use] = {}
+        self._at_home: dict[int, tuple[Seen, Known | None, Home]] = {}
         self.problems = (APART,) if own_namespace(proc) else ()
 
     def engines(self) -> tuple[Engine, ...]:
@@ -43,7 +45,18 @@ class Machine:
         seen = self._processes.look(pids)
         wanted = {pid: self._wanted(each) for pid, each in seen.items()}
         known = self._engines.find({each for all_of in wanted.values() for each in all_of}, self._wait)
-        return {pid: self._home(each, wanted[pid], known) for pid, each in seen.items()}
+        anew = self._looks % HOME_EVERY == 0
+        homes = {}
+        for pid, each in seen.items():
+            hit = next((known[one] for one in wanted[pid] if one in known), None)
+            there = None if anew else self._at_home.get(pid)
+            if there is None or there[0] is not each or there[1] is not hit:
+                there = (each, hit, self._home(each, hit))
+            self._at_home[pid] = there
+            homes[pid] = there[2]
+        for pid in self._at_home.keys() - homes.keys():
+            del self._at_home[pid]
+        return homes
 
     def _wanted(self, seen: Seen) -> tuple[Wanted, ...]:
         if not seen.place.ids or seen.place.engine == "cri":  # the engines that are asked here do not know those
@@ -51,9 +64,8 @@ class Machine:
         user = owner.engine_user(seen.place, seen.uid, self._accounts)
         return tuple(Wanted(each, user, seen.place.engine) for each in seen.place.ids)
 
-    def _home(self, seen: Seen, wanted: Collection[Wanted], known: dict[Wanted, Known]) -> Home:
-        """The deepest container that an engine knows; else the deepest of all."""
-        hit = next((known[each] for each in wanted if each in known), None)
+    def _home(self, seen: Seen, hit: Known | None) -> Home:
+        """`hit`: the deepest container that an engine knows; else it is the deepest of all."""
         told = hit.container if hit else None
         pod = self._pods.pod(seen.place, told)
         return Home(

@@ -90,7 +90,7 @@ def _of_user(uid: int, machine: detect.Machine) -> tuple[Client, ...]:
         **({"XDG_RUNTIME_DIR": runtime} if os.path.isdir(runtime) else {}),
     }
     words = ("env", "-i", "--chdir=/", *(f"{name}={value}" for name, value in settings.items()))
-    who = ("setpriv", f"--reuid={uid}", f"--regid={account.pw_gid}", "--init-groups", "--no-new-privs", "--")
+    who = ("setpriv", f"--reuid={uid}", f"--regid={account.pw_gid}", "--init-groups", "--")
     found: list[Client] = []
     socket = f"{runtime}/docker.sock"
     if (program := machine.program("docker")) and os.path.exists(socket):

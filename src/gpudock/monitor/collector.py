@@ -21,7 +21,7 @@ Listener = Callable[[Sample], None]
 
 
 class Collector:
-    """A Source. `listeners` are given each new sample in the collector's thread; theirs are the last errors caught."""
+    """A Source. `listeners` are given each new sample, in the collector's thread. `notes` says what else goes wrong."""
 
     def __init__(
         self,
@@ -31,8 +31,10 @@ class Collector:
         interval: float = 1.0,
         simulated: bool = False,
         listeners: tuple[Listener, ...] = (),
+        notes: Callable[[], str] = str,
     ) -> None:
         self._watcher, self._machine, self._listeners = watcher, machine, listeners
+        self._notes = notes
         self._interval = interval
         self._changed = threading.Condition()
         self._ended = threading.Event()
@@ -75,22 +77,27 @@ class Collector:
     def _run(self) -> None:
         beat = time.monotonic()
         while not self._ended.is_set():
-            sample = self.look()
-            for listener in self._listeners:
-                listener(sample)
+            try:
+                sample = self.look()
+                for listener in self._listeners:
+                    listener(sample)
+            except Exception as error:  # noqa: BLE001  a defect must not end the watching: it is said with each sample
+                self._keep(self._failed(Missing(f"a defect of gpudock: {type(error).__name__}: {error}")))
             beat = max(beat + self._interval, time.monotonic())  # a look that took long is not made up for
             self._ended.wait(beat - time.monotonic())
         self._watcher.close()
 
-    def look(self, *, slow: bool | None = None) -> Sample:
-        """Look once. `slow`: also at what changes rarely; by default every ten seconds."""
+    def look(self, *, slow: bool | None = None, answer: Answer | Missing | None = None) -> Sample:
+        """Look once. `slow`: also at what changes rarely, by default every ten seconds. `answer`: asked already."""
         began = time.monotonic()
         slow = began >= self._next_slow if slow is None else slow
-        answer = self._watcher.look(slow=slow)
+        answer = self._watcher.look(slow=slow) if answer is None else answer
         if slow:
             self._next_slow = began + SLOW_EVERY
         sample = self._failed(answer) if isinstance(answer, Missing) else self._read(answer)
-        sample = replace(sample, took=round(time.monotonic() - began, 4))
+        return self._keep(replace(sample, took=round(time.monotonic() - began, 4)))
+
+    def _keep(self, sample: Sample) -> Sample:
         with self._changed:
             self._sample = replace(sample, number=self._sample.number + 1)
             self._changed.notify_all()
@@ -124,7 +131,8 @@ class Collector:
         return replace(self._sample, problems=(why.reason,))
 
     def _silent(self) -> tuple[str, ...]:
-        return tuple(f"{each.name}: {each.problem}" for each in self._machine.engines() if each.problem)
+        silent = (f"{each.name}: {each.problem}" for each in self._machine.engines() if each.problem)
+        return (*silent, *filter(None, (self._notes(),)))
 
     def _hear(self, answer: Answer) -> None:
         for uuid, code in answer.xids:

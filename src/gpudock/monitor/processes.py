@@ -1,10 +1,11 @@
-"""What /proc tells of the processes on the GPUs. Each process is read once, and recognised by its start time."""
+"""What /proc tells of the processes on the GPUs. Each process is read once; then only whether it lives is looked at."""
 
 import os
 from typing import NamedTuple
 
 from gpudock.host.root import Root
 from gpudock.monitor import mounted
+from gpudock.monitor.alive import Alive
 from gpudock.monitor.cgroup import Place, place
 
 LONGEST = 256  # characters of a command
@@ -26,13 +27,18 @@ class Processes:
     def __init__(self, proc: Root, *, commands: bool = False) -> None:
         self._proc, self._commands = proc, commands
         self._known: dict[int, tuple[bytes, Seen]] = {}
+        self._alive = Alive() if proc.folder == "/proc" else None
         self._boot = _boot_time(proc)
         self._tick = os.sysconf("SC_CLK_TCK")
 
     def look(self, pids: set[int]) -> dict[int, Seen]:
         """Those that are there. A process that is gone already, or is not ours to see, is missing."""
         now: dict[int, tuple[bytes, Seen]] = {}
+        living = self._alive.known() if self._alive is not None else ()
         for pid in pids:
+            if pid in living and pid in self._known:
+                now[pid] = self._known[pid]
+                continue
             try:
                 stat = self._proc.read(f"/{pid}/stat", 4096)
             except OSError:
@@ -42,7 +48,12 @@ class Processes:
             if known is not None and [known[0]] == start:
                 now[pid] = known
             elif start:
+                if self._alive is not None:
+                    self._alive.watch(pid)  # before the rest is read, so that all of it is of one process
                 now[pid] = (start[0], self._read(pid, stat, int(start[0])))
+        if self._alive is not None:
+            for pid in self._known.keys() - now.keys():
+                self._alive.forget(pid)
         self._known = now
         return {pid: seen for pid, (_, seen) in now.items()}
 

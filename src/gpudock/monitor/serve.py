@@ -1,5 +1,6 @@
 """The web server's routes: what programs ask, as JSON and as server-sent events. Pages are given to it.
 
+    /metrics            for Prometheus; ?families=gpudock,dcgm,nvidia_smi chooses
     /api/v1/sample      the newest Sample
     /api/v1/events      text/event-stream: each Sample as one `data:` line, event name "sample"
     /api/v1/history     ?metric=&subject=&since=&until=&points=   a source.Chart; times are Unix seconds,
@@ -19,7 +20,10 @@ from typing import TYPE_CHECKING, TypeVar, get_args
 
 import msgspec
 
+from gpudock.errors import HostError
 from gpudock.facts.base import Missing
+from gpudock.monitor.exposition import Exposition
+from gpudock.monitor.metric import CONTENT_TYPE
 from gpudock.monitor.sample import encode
 from gpudock.monitor.source import By, History, Metric, Source, Subject
 from gpudock.monitor.stream import Stream
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 
 LONGEST = 400 * 86400.0  # seconds that one question may span
 MOST_POINTS = 2000
+MOST_LISTENERS = 200  # each is sent every sample
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _Choice = TypeVar("_Choice", By, Metric, Subject)
 
@@ -41,7 +46,9 @@ class QuestionError(Exception):
     """What is wrong with a request's parameters."""
 
 
-def application(source: Source, history: History | None, pages: "Sequence[BaseRoute]" = ()) -> "Starlette":
+def application(
+    source: Source, history: History | None, pages: "Sequence[BaseRoute]" = (), exposition: Exposition | None = None
+) -> "Starlette":
     """Everything that is served. `pages` come after the routes here, so they cannot hide one."""
     from starlette.applications import Starlette  # noqa: PLC0415  only who serves has it
 
@@ -52,7 +59,27 @@ def application(source: Source, history: History | None, pages: "Sequence[BaseRo
         async with stream.running():
             yield
 
-    return Starlette(routes=[*routes(source, history, stream), *pages], lifespan=lifespan)
+    own = [*routes(source, history, stream), *(metrics(exposition, "/metrics") if exposition else ())]
+    return Starlette(routes=[*own, *pages], lifespan=lifespan)
+
+
+def small(exposition: Exposition, paths: str) -> "Starlette":
+    """An old exporter: its metrics and nothing else."""
+    from starlette.applications import Starlette  # noqa: PLC0415
+
+    return Starlette(routes=metrics(exposition, paths))
+
+
+def metrics(exposition: Exposition, path: str) -> "list[BaseRoute]":
+    from starlette.responses import Response  # noqa: PLC0415
+    from starlette.routing import Route  # noqa: PLC0415
+
+    async def answer(request: "Request") -> "Response":
+        families = request.query_params.get("families", "")
+        text = exposition.text(tuple(each for each in families.split(",") if each))
+        return Response(text, media_type=CONTENT_TYPE, headers=_HEADERS)
+
+    return [Route(path, answer)]
 
 
 def routes(source: Source, history: History | None, stream: Stream) -> "list[BaseRoute]":
@@ -63,6 +90,8 @@ def routes(source: Source, history: History | None, stream: Stream) -> "list[Bas
         return _json(encode(source.latest()))
 
     async def events(_: "Request") -> "Response":
+        if stream.listeners >= MOST_LISTENERS:
+            return PlainTextResponse("there are too many listeners already\n", 503, headers=_HEADERS)
         headers = _HEADERS | {"x-accel-buffering": "no"}
         return StreamingResponse(_events(stream), media_type="text/event-stream", headers=headers)
 
@@ -116,6 +145,8 @@ async def _answer(history: History | None, what: str, asked: Mapping[str, str]) 
         return _json(msgspec.json.encode(chart))
     except QuestionError as error:
         return _json(msgspec.json.encode({"error": str(error)}), 400)
+    except HostError as error:
+        return _json(msgspec.json.encode({"error": str(error)}), 503)
 
 
 def _json(data: bytes, status: int = 200) -> "Response":

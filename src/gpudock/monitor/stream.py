@@ -1,6 +1,7 @@
 """New samples for any number of listeners on one event loop: one thread waits, and each sample is encoded once."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -15,34 +16,46 @@ class Stream:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._changed = asyncio.Condition()
+        self._changed = asyncio.Event()
         self._newest: tuple[Sample, bytes] | None = None
+        self.listeners = 0
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        task = asyncio.get_running_loop().create_task(self._listen())
+        loop = asyncio.get_running_loop()
+        ended = threading.Event()
+        # Not a thread of the loop's own pool, whose end the loop would wait for.
+        threading.Thread(target=self._listen, args=(loop, ended), name="stream", daemon=True).start()
         try:
             yield
         finally:
-            task.cancel()
+            ended.set()
 
-    async def _listen(self) -> None:
-        from anyio import to_thread  # noqa: PLC0415  comes with starlette, which status does without
-
+    def _listen(self, loop: asyncio.AbstractEventLoop, ended: threading.Event) -> None:
         number = -1
-        while True:
-            sample = await to_thread.run_sync(self._source.wait, number, PATIENCE, abandon_on_cancel=True)
+        while not ended.is_set():
+            sample = self._source.wait(number, PATIENCE)
             number = sample.number
-            async with self._changed:
-                self._newest = (sample, encode(sample))
-                self._changed.notify_all()
+            newest = (sample, encode(sample))
+            try:
+                loop.call_soon_threadsafe(self._tell, newest)
+            except RuntimeError:  # the loop was closed meanwhile
+                return
+
+    def _tell(self, newest: tuple[Sample, bytes]) -> None:
+        self._newest = newest
+        waiting, self._changed = self._changed, asyncio.Event()
+        waiting.set()
 
     async def samples(self) -> AsyncIterator[tuple[Sample, bytes]]:
         """The newest at once, then each new one: as a value, and as JSON."""
         given: tuple[Sample, bytes] | None = None
-        while True:
-            async with self._changed:
+        self.listeners += 1
+        try:
+            while True:
                 while self._newest is None or self._newest is given:
                     await self._changed.wait()
                 given = self._newest
-            yield given
+                yield given
+        finally:
+            self.listeners -= 1

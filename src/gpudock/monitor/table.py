@@ -19,10 +19,10 @@ def render(sample: Sample) -> str:
         parts.append(f"No GPU can be shown: {sample.gpus.reason}.")
     else:
         parts.append(
-            _aligned([GPU_HEAD, *(row for gpu in sample.gpus for row in _gpu(gpu, sample))], right={2, 3, 4, 5})
+            aligned([GPU_HEAD, *(row for gpu in sample.gpus for row in _gpu(gpu, sample))], right={2, 3, 4, 5})
         )
         rows = [_process(each, sample) for each in sample.processes]
-        parts.append(_aligned([PROCESS_HEAD, *rows], right={0, 2, 3}) if rows else "No process uses a GPU.")
+        parts.append(aligned([PROCESS_HEAD, *rows], right={0, 2, 3}) if rows else "No process uses a GPU.")
     notes = [f"note: {each}" for each in sample.problems if not isinstance(sample.gpus, Missing)]
     return "\n".join([*parts, *notes])
 
@@ -88,7 +88,7 @@ def _owner(process: Process) -> str:
     return process.owner.name if process.owner else "?"
 
 
-def _aligned(rows: Sequence[Row], right: set[int]) -> str:
+def aligned(rows: Sequence[Row], right: set[int]) -> str:
     """Columns; the last one is not filled up."""
     cut = [(*(_cut(_plain(cell)) for cell in row[:-1]), _plain(row[-1])) for row in rows]
     widths = [max(map(_width, column)) for column in zip(*cut, strict=True)]

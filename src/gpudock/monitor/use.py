@@ -29,7 +29,8 @@ class Uses:
 
     def _one(self, container: str, paths: dict[str, str], now: float) -> Use:
         unified = folder(paths.get(UNIFIED, ""), container)
-        if container in unified:
+        # Beside version 1 the unified tree only names processes; what they use is told by the others.
+        if container in unified and self._sys.stat("/fs/cgroup/cgroup.controllers") is not None:
             use = self._version_2(f"/fs/cgroup{unified}")
         elif any(container in path for path in paths.values()):
             use = self._version_1({name: folder(path, container) for name, path in paths.items()}, container)

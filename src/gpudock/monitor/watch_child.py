@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import json
 import os
+import struct
 import sys
 import time
 
@@ -30,6 +31,8 @@ XID = 8  # nvmlEventType
 MEMORY_TEMPERATURE = 82  # a field
 GRAPHICS, SM, MEMORY, VIDEO = range(4)  # nvmlClockType_t
 MEMORY_V2 = 0x02000028
+PROCESS = "=IxxxxQII"  # nvmlProcessInfo_v2_t
+UNTOLD = {"is": "missing", "reason": "NVML does not tell"}
 SAMPLE = 32  # bytes of nvmlProcessUtilizationSample_t
 MOST_EVENTS = 64  # in one answer
 REASONS = (
@@ -250,17 +253,19 @@ def running(nvml: Library, device: Device) -> list[Value]:
 def lists(nvml: Library, handle: Handle, found: dict[tuple[object, ...], Value]) -> None:
     for call, kind in KINDS.items():
         try:
-            entries = nvml_child.running(nvml, handle, call)
+            entries = nvml_child.entries_of(nvml, handle, call)
         except CallError as error:
             if error.code in {NOT_SUPPORTED, NO_FUNCTION} or found:
                 continue
             raise
-        for entry in entries:
-            key = (entry["pid"], entry["gi"], entry["ci"])
-            there = found.setdefault(key, {"pid": key[0], "gi": key[1], "ci": key[2], "kind": ""})
-            if kind not in str(there["kind"]):
+        for pid, used, gi, ci in struct.iter_unpack(PROCESS, entries):
+            key = (pid, gi, ci)
+            if (there := found.get(key)) is None:
+                ids = (None if each == nvml_child.NO_INSTANCE else each for each in (gi, ci))
+                there = found[key] = {"pid": pid, "gi": next(ids), "ci": next(ids), "kind": kind}
+            elif kind not in str(there["kind"]):
                 there["kind"] = f"{there['kind']}{kind}"
-            there["memory"] = entry["used_memory"]  # the same in each list: never added up
+            there["memory"] = UNTOLD if used == nvml_child.NOT_AVAILABLE else used  # the same in each list
 
 
 def process_utilization(nvml: Library, device: Device) -> dict[object, Value]:
@@ -273,11 +278,10 @@ def process_utilization(nvml: Library, device: Device) -> dict[object, Value]:
             return {None: missing(error, *names)}
         raw = b""
     collected: dict[int, list[list[int]]] = {}
-    for at in range(0, len(raw), SAMPLE):
-        device.seen = max(device.seen, nvml_child.number(raw, at + 8, 8))
-        values = [nvml_child.number(raw, at + 16 + 4 * place) for place in range(4)]
+    for pid, when, *values in struct.iter_unpack("=IxxxxQIIII", raw):
+        device.seen = max(device.seen, when)
         if max(values) <= 100:  # some drivers give samples that were never written
-            collected.setdefault(nvml_child.number(raw, at), []).append(values)
+            collected.setdefault(pid, []).append(values)
     found: dict[object, Value] = {None: dict.fromkeys(names, 0)}
     for pid, rows in collected.items():
         means = [round(sum(column) / len(rows)) for column in zip(*rows, strict=True)]

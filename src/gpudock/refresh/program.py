@@ -6,6 +6,7 @@ environment, so nothing is downloaded.
 
 import hashlib
 import importlib.metadata
+import importlib.util
 import os
 import shutil
 import sys
@@ -19,6 +20,8 @@ from gpudock.refresh.paths import PROGRAM
 
 LINK = "/usr/local/sbin/gpudock"  # on the path that sudo uses
 DEPENDENCIES = ("click", "Jinja2", "MarkupSafe", "msgspec", "PyYAML", "tomlkit")
+# Of `gpudock serve`, where they are installed.
+WEB = ("starlette", "uvicorn", "anyio", "h11", "idna", "sniffio", "typing_extensions")
 ENTRY = """\
 #!{python} -I
 import sys
@@ -89,7 +92,8 @@ def _files() -> dict[str, str]:
         for name in names
         if not name.endswith(".pyc")
     }
-    for name in DEPENDENCIES:
+    web = {each for each in WEB if importlib.util.find_spec(each) is not None}
+    for name in (*DEPENDENCIES, *sorted(web)):
         for file in _distribution(name).files or ():
             if ".." not in file.parts and not file.name.endswith(".pyc"):
                 found[str(file)] = str(file.locate())

@@ -1,5 +1,7 @@
 """A lab server that is always the same: four GPUs (one of them with MIG), three people, and samples that move."""
 
+import time
+
 from gpudock.facts.base import Missing
 from gpudock.monitor.sample import (
     Clocks,
@@ -217,6 +219,7 @@ class DemoSource:
         return sample(self.tick)
 
     def wait(self, after: int, timeout: float) -> Sample:  # noqa: ARG002  nothing moves meanwhile
+        time.sleep(min(timeout, 0.02))
         return self.latest()
 
 

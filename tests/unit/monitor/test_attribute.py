@@ -194,6 +194,7 @@ def test_use_of_a_container_on_both_versions_of_cgroups(tree: Tree) -> None:
     tree.write(f"{place}/memory.stat", "anon 1\ninactive_file 300\n")
     tree.write(f"{place}/memory.max", "max\n")
     tree.write(f"{place}/io.stat", "8:0 rbytes=10 wbytes=20 rios=1\n8:16 rbytes=5 wbytes=0\n")
+    tree.write("sys/fs/cgroup/cgroup.controllers", "cpu io memory\n")
     tree.process(2, f"4:memory:/docker/{B}\n3:cpuacct:/docker/{B}\n2:blkio:/docker/{B}\n0::/\n")
     tree.write(f"sys/fs/cgroup/cpuacct/docker/{B}/cpuacct.usage", "1500000000\n")
     tree.write(f"sys/fs/cgroup/memory/docker/{B}/memory.usage_in_bytes", "900\n")
@@ -207,6 +208,16 @@ def test_use_of_a_container_on_both_versions_of_cgroups(tree: Tree) -> None:
     assert (second.cpu_seconds, second.memory, second.memory_limit) == (1.5, 500, 4096)
     assert (second.read, second.written) == (7, 8)
     assert first.cpu == Missing("needs two looks")
+
+
+def test_beside_version_1_the_unified_tree_only_names_processes(tree: Tree) -> None:
+    tree.process(1, f"4:memory:/libpod_parent/libpod-{A}\n0::/libpod_parent/libpod-{A}\n")
+    place = f"sys/fs/cgroup/memory/libpod_parent/libpod-{A}"
+    tree.write(f"{place}/memory.usage_in_bytes", "900\n")
+    tree.write(f"{place}/memory.limit_in_bytes", "4096\n")
+    _, (container,) = look(tree, 1)
+    assert (container.use.memory, container.use.memory_limit) == (900, 4096)
+    assert container.use.cpu_seconds == Missing("its cgroup cannot be read")
 
 
 def test_a_container_without_a_cgroup_of_its_own_has_no_use(tree: Tree) -> None:

@@ -169,3 +169,22 @@ def test_listeners_are_given_each_sample(watcher: Watcher) -> None:
     assert enough.wait(5)
     made.stop()
     assert given[:3] == [1, 2, 3]
+
+
+def test_a_defect_is_said_and_does_not_end_the_watching(watcher: Watcher) -> None:
+    def listen(sample: Sample) -> None:
+        if sample.number == 1:
+            raise ValueError("oops")
+
+    made = collector(watcher, interval=0.01, listeners=(listen,))
+    watcher.told = answer()
+    made.start()
+    try:
+        said = made.wait(1, 5)
+        while not said.problems[0].startswith("a defect"):
+            said = made.wait(said.number, 5)
+            assert said.number < 4
+        assert said.problems == ("a defect of gpudock: ValueError: oops",)
+        assert made.wait(said.number, 5).problems == ("docker: it is not running",)
+    finally:
+        made.stop()

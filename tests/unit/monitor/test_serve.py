@@ -1,6 +1,7 @@
 """What programs are told over HTTP, without a server."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from gpudock.monitor.sample import Sample, decode
 from gpudock.monitor.serve import application
 from gpudock.monitor.stream import Stream
 from unit.monitor import demo
-from unit.monitor.asked import ask
+from unit.monitor.asked import ask, living, request
 
 
 def served(**changed: Any) -> Any:
@@ -115,3 +116,21 @@ def test_pages_are_added_and_hide_nothing() -> None:
     assert ask(made, "/api/v1/sample").headers["content-type"] == "application/json"
     assert ask(made, "/nowhere").status == 404
     assert ask(made, "/", method="POST").status == 405
+
+
+def test_the_number_of_listeners_is_bounded_and_who_leaves_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpudock.monitor.serve.MOST_LISTENERS", 1)
+    made = served()
+
+    async def two_and_one() -> tuple[int, int]:
+        first = asyncio.ensure_future(request(made, "/api/v1/events", enough=100_000))
+        await asyncio.sleep(0.1)
+        second = await request(made, "/api/v1/events", enough=10)
+        first.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await first
+        await asyncio.sleep(0.05)
+        third = await request(made, "/api/v1/events", enough=10)
+        return second.status, third.status
+
+    assert asyncio.run(living(made, two_and_one)) == (503, 200)

@@ -1,7 +1,9 @@
 """The whole program in root's hands. That it runs: tests/real."""
 
 import importlib.metadata
+import importlib.util
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -103,3 +105,15 @@ def test_another_python_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="cpython-27"):
         program.installed(str(tmp_path), run=runner("cpython-27"))
     assert os.listdir(tmp_path) == []
+
+
+def test_what_serve_needs_goes_along() -> None:
+    """All that its web server requires on this Python, and what that requires."""
+    needed, todo = set(), ["starlette", "uvicorn"]
+    while todo:
+        name = todo.pop()
+        needed.add(name)
+        plain = [each for each in importlib.metadata.requires(name) or [] if "extra ==" not in each]
+        names = {re.split(r"[^\w-]", each)[0].replace("-", "_").lower() for each in plain}
+        todo += [each for each in names - needed if importlib.util.find_spec(each) is not None]
+    assert needed <= {*program.WEB, *program.DEPENDENCIES}

@@ -1,0 +1,146 @@
+"""Questions about what is remembered. Each opens the file for itself, for reading only, so any thread may ask."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from gpudock.errors import HostError
+from gpudock.facts.base import Missing
+from gpudock.monitor.source import By, Chart, Metric, Series, Subject, Usage, UsageRow
+from gpudock.monitor.store import COARSE, FINE, KEEP_FINE
+
+MOST_SERIES = 20
+NOT_ALL = 0.01  # of the time held may be unmeasured before "used" is unknown
+
+# Subject -> column of shares that tells it
+_COLUMNS = {"user": "user", "container": "container", "env": "env", "gpu": "gpu"}
+_OF_GPU = {
+    "utilization": "avg(utilization)",
+    "memory": "avg(memory)",
+    "power": "avg(power)",
+    "temperature": "avg(temperature)",
+    "held": "sum(held) / {step}",
+}
+# What several shares had in the same period is added up first, and then averaged over the periods of a step.
+_OF_SHARE = {
+    "utilization": (
+        "CASE WHEN sum(unknown) > 0 THEN NULL ELSE 100.0 * sum(used) / {tier} END",
+        "sum(value) * {tier} / {step}",
+    ),
+    "memory": ("sum(memory)", "avg(value)"),
+    "held": ("sum(held) / {tier}", "sum(value) * {tier} / {step}"),
+}
+
+
+class _Cut(NamedTuple):
+    tier: int
+    step: int
+    since: int
+    until: int
+
+
+class Remembered:
+    """A History over the file that a Recorder writes."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def chart(self, metric: Metric, subject: Subject, since: float, until: float, points: int = 300) -> Chart:
+        tier = FINE if until - since <= KEEP_FINE and since >= self._newest() - KEEP_FINE else COARSE
+        step = max(-(-int(until - since) // max(points, 1)) // tier * tier, tier)
+        while (until - since) / step > points:
+            step += tier
+        begin = int(since) // step * step
+        times = tuple(float(time) for time in range(begin, int(until), step))[-points:]
+        rows = self._rows(metric, subject, _Cut(tier, step, begin, int(until))) if times else []
+        collected: dict[tuple[str, str], dict[float, float | None]] = {}
+        for key, label, time, value in rows:
+            collected.setdefault((key, label or key), {})[float(time)] = value
+        ranked = sorted(collected.items(), key=lambda item: -sum(value or 0.0 for value in item[1].values()))
+        series = tuple(
+            Series(key=key, label=label, values=tuple(values.get(time) for time in times))
+            for (key, label), values in ranked[:MOST_SERIES]
+        )
+        return Chart(metric=metric, subject=subject, step=float(step), times=times, series=series)
+
+    def _rows(self, metric: Metric, subject: Subject, cut: _Cut) -> list[tuple[str, str, int, float | None]]:
+        span = (cut.step, cut.step, cut.tier, cut.since, cut.until)
+        if subject == "gpu":
+            value = _OF_GPU[metric].format(step=cut.step)
+            query = (
+                f"SELECT names.key, names.label, time / ? * ? AS at, {value} FROM gpus JOIN names ON names.id = gpu"
+                " WHERE tier = ? AND time >= ? AND time < ? GROUP BY gpu, at"
+            )
+        elif metric in _OF_SHARE:
+            inner, outer = (each.format(step=cut.step, tier=cut.tier) for each in _OF_SHARE[metric])
+            column = _COLUMNS[subject]
+            query = (
+                f"SELECT names.key, names.label, at, {outer} FROM (SELECT {column} AS who, time / ? * ? AS at,"
+                f" {inner} AS value FROM shares WHERE tier = ? AND time >= ? AND time < ? GROUP BY {column}, time)"
+                " JOIN names ON names.id = who WHERE names.key != '' GROUP BY who, at"
+            )
+        else:
+            return []
+        with self._opened() as database:
+            return [] if database is None else database.execute(query, span).fetchall()
+
+    def usage(self, by: By, since: float, until: float) -> Usage:
+        """Of five-minute periods, and ten-second ones where those are not made yet."""
+        if by == "day":
+            key, label, group = "date(time, 'unixepoch', 'localtime')", "''", "1"
+        else:
+            key, label, group = "names.key", "names.label", _COLUMNS[by]
+        column = _COLUMNS.get(by, "user")
+        query = (
+            f"SELECT {key}, {label}, sum(held), sum(used), sum(unknown), sum(joules), count(DISTINCT gpu), min(time),"
+            f" max(time + tier) FROM shares JOIN names ON names.id = {column}"
+            " WHERE ((tier = :coarse AND time < :edge) OR (tier = :fine AND time >= :edge)) AND time >= :since"
+            f" AND time < :until AND (names.key != '' OR :all) GROUP BY {group} ORDER BY 3 DESC, 1 LIMIT 10000"
+        )
+        with self._opened() as database:
+            if database is None:
+                return Usage(by=by, since=since, until=until, recorded_since=None, rows=())
+            edge, first = database.execute(
+                "SELECT (SELECT coalesce(max(time) + :coarse, 0) FROM gpus WHERE tier = :coarse), min(time) FROM gpus",
+                {"coarse": COARSE},
+            ).fetchone()
+            values = {"coarse": COARSE, "fine": FINE, "edge": edge, "since": since, "until": until, "all": by == "day"}
+            rows = [_row(each) for each in database.execute(query, values)]
+        if by == "day":
+            rows.sort(key=lambda row: row.key)
+        return Usage(by=by, since=since, until=until, recorded_since=first, rows=tuple(rows))
+
+    def _newest(self) -> int:
+        with self._opened() as database:
+            found = None if database is None else database.execute("SELECT max(time) FROM gpus").fetchone()[0]
+        return int(found or 0)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection | None]:
+        """None: nothing was ever written. Raises HostError."""
+        if not os.path.exists(self._path):
+            yield None
+            return
+        try:
+            name = self._path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+            with contextlib.closing(sqlite3.connect(f"file:{name}?mode=ro", uri=True, timeout=2.0)) as database:
+                yield database
+        except sqlite3.Error as error:
+            mend = "try again; if it stays so, move the file away and gpudock serve begins a new one"
+            raise HostError(f"The history {self._path} cannot be read.", why=str(error), mend=mend) from error
+
+
+def _row(told: tuple[str, str, float, float, float, float, int, int, int]) -> UsageRow:
+    key, label, held, used, unknown, joules, gpus, first, last = told
+    return UsageRow(
+        key=key,
+        label=label or key,
+        held=round(held, 1),
+        used=Missing("the driver does not tell it of these processes") if unknown > held * NOT_ALL else round(used, 1),
+        energy=round(joules, 1),
+        gpus=gpus,
+        first=float(first),
+        last=float(last),
+    )

@@ -1,0 +1,183 @@
+"""From a GPU to a container of a real engine, and to its owner."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpudock import proc
+from gpudock.engine import endpoint
+from gpudock.engine.base import Client
+from gpudock.engine.podman import Podman
+from gpudock.host.root import Root
+from gpudock.monitor.attribute import Machine
+from gpudock.monitor.clients import As
+from gpudock.monitor.known import Containers
+from gpudock.monitor.processes import Processes
+from gpudock.monitor.sample import Owner, Process
+from gpudock.testing.simulate import build, description
+from real.harness import images, subordinate
+from real.harness.commands import run
+from real.harness.engines import Engine
+from real.harness.rootless import Rootless, rootless_podman
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def gpus(session_root: Path) -> Path:
+    folder = session_root / "attributed"
+    build.build(description.make(2, "H200", "580.159.04"), str(folder), runner=proc.run)
+    return folder
+
+
+@pytest.fixture
+def on_gpus(gpus: Path) -> Iterator[Path]:
+    """The file that says which processes are on the simulated GPUs: GPU PID BYTES UTILIZATION NAME."""
+    yield gpus / "processes"
+    (gpus / "processes").unlink(missing_ok=True)
+
+
+def status(gpus: Path, env: dict[str, str], *words: str) -> Any:
+    argv = [sys.executable, "-m", "gpudock", "status", "--simulated", str(gpus), *words]
+    done = run(argv, env=env | {"GPUDOCK_RUN_DIR": f"{gpus}-run"})
+    return json.loads(done.stdout) if "--json" in words else done.stdout
+
+
+def test_gpu_process_container_environment_person(any_engine: Engine, gpus: Path, on_gpus: Path) -> None:
+    reference = images.load(any_engine, "busybox")
+    labels = (
+        "--label",
+        "gpudock.env=torch",
+        "--label",
+        "gpudock.owner=alice",
+        "--label",
+        "com.docker.compose.project=lab",
+    )
+    flags = ("--name", "gpudock-attributed", "--network", "none", "--memory", "64m", *labels)
+    any_engine.run("run", "-d", *flags, reference, "/bin/sleep", "100")
+    outside = subprocess.Popen(["sleep", "100"])
+    try:
+        pid = int(any_engine.run("inspect", "--format", "{{.State.Pid}}", "gpudock-attributed").stdout)
+        on_gpus.write_text(f"1 {pid} 1048576 30 python\n0 {outside.pid} 4096 5 other\n")
+        sample = status(gpus, any_engine.env, "--json")
+        inside = next(each for each in sample["processes"] if each["pid"] == pid)
+        (container,) = sample["containers"]
+        assert (container["name"], container["environment"], container["project"]) == (
+            "gpudock-attributed",
+            "torch",
+            "lab",
+        )
+        assert container["engine"] == ("podman" if any_engine.name == "podman" else "docker")
+        assert "busybox" in container["image"]
+        assert inside["container"] == container["id"]
+        assert inside["owner"] == container["owner"] == {"name": "alice", "uid": None, "source": "label"}
+        assert (inside["name"], inside["user"], inside["memory"], inside["utilization"]["gpu"]) == (
+            "sleep",
+            "root",
+            1 << 20,
+            30,
+        )
+        assert inside["gpu"] == sample["gpus"][1]["uuid"]
+        assert container["use"]["memory_limit"] == 64 << 20
+        assert 0 < container["use"]["memory"] < 64 << 20
+        assert isinstance(container["use"]["cpu_seconds"], float)
+        host = next(each for each in sample["processes"] if each["pid"] == outside.pid)
+        assert (host["container"], host["owner"]["name"]) == ("", "root")
+        assert {each["name"] for each in sample["people"]} == {"alice", "root"}
+        lines = [" ".join(line.split()) for line in status(gpus, any_engine.env).splitlines()]
+        assert f"{pid} 1 1.0 MiB 30 % alice gpudock-attributed sleep" in lines
+    finally:
+        outside.kill()
+        outside.wait()
+        any_engine.run("rm", "--force", "gpudock-attributed", check=False)
+
+
+def test_an_engine_that_is_down_costs_the_names_alone(docker28: Engine, gpus: Path, on_gpus: Path) -> None:
+    reference = images.load(docker28, "busybox")
+    docker28.run("run", "-d", "--name", "gpudock-nameless", "--network", "none", reference, "/bin/sleep", "100")
+    try:
+        pid = int(docker28.run("inspect", "--format", "{{.State.Pid}}", "gpudock-nameless").stdout)
+        on_gpus.write_text(f"0 {pid} 1048576 30 python\n")
+        down = docker28.env | {"DOCKER_HOST": f"unix://{gpus}/simulated.json"}  # it is there, and nobody listens
+        sample = status(gpus, down, "--json")
+        (container,) = sample["containers"]
+        assert (container["name"], len(container["id"])) == ("", 64)
+        assert any("docker" in problem for problem in sample["problems"])
+        assert sample["processes"][0]["owner"]["name"] == "root"
+    finally:
+        docker28.run("rm", "--force", "gpudock-nameless", check=False)
+
+
+@pytest.fixture(scope="module")
+def rootless(session_root: Path) -> Iterator[Rootless]:
+    with rootless_podman(session_root) as made:
+        yield made
+
+
+def test_podman_of_a_user_is_seen_by_root(rootless: Rootless) -> None:
+    rootless("run", "-d", "--name", "own", "--label", "gpudock.owner=mallory", "localhost/tiny", "/bin/sleep", "100")
+    try:
+        pid = int(rootless("inspect", "--format", "{{.State.Pid}}", "own").stdout)
+        identity = rootless("inspect", "--format", "{{.Id}}", "own").stdout.strip()
+
+        def clients(user: int) -> tuple[Client, ...]:
+            if user != subordinate.UID:
+                return ()
+            return (As(Podman("podman", endpoint.podman({})), rootless.before),)
+
+        machine = Machine(Root("/"), Root("/proc"), Root("/sys"), Containers(clients, proc.run), wait=20.0)
+        processes, (container,), (person,) = machine.look([Process(pid=pid, gpu="GPU-0", memory=5)])
+        assert (container.id, container.name, container.engine) == (identity, "own", "podman")
+        assert [each.owner for each in processes] == [
+            Owner(name="daemon", uid=1, source="subuid")
+        ]  # whatever the label says
+        assert (person.name, person.uid, person.containers) == ("daemon", 1, (identity,))
+    finally:
+        rootless("rm", "--force", "--time", "0", "own", check=False)
+
+
+def test_a_container_of_another_pid_namespace_says_what_it_needs(podman: Engine, gpus: Path) -> None:
+    """As when `gpudock status` runs in a container without --pid=host."""
+    argv = [
+        "unshare",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        sys.executable,
+        "-m",
+        "gpudock",
+        "status",
+        "--simulated",
+        str(gpus),
+    ]
+    (gpus / "processes").write_text("0 1 1048576 30 python\n")
+    try:
+        shown = run(argv, env=podman.env | {"GPUDOCK_RUN_DIR": f"{gpus}-run"}).stdout
+    finally:
+        (gpus / "processes").unlink()
+    assert "--pid=host" in shown
+    assert " 1  0    1.0 MiB" in shown
+
+
+def test_a_process_is_read_once_and_missed_when_it_has_ended() -> None:
+    processes = Processes(Root("/proc"))
+    first, second = subprocess.Popen(["sleep", "100"]), subprocess.Popen(["sleep", "100"])
+    try:
+        seen = processes.look({first.pid, second.pid})
+        assert {each.name for each in seen.values()} == {"sleep"}
+        assert abs(seen[first.pid].started - time.time()) < 60
+        first.kill()
+        first.wait()
+        again = processes.look({first.pid, second.pid})
+        assert again == {second.pid: seen[second.pid]}
+        assert again[second.pid] is seen[second.pid]
+    finally:
+        for each in (first, second):
+            each.kill()
+            each.wait()

@@ -1,0 +1,362 @@
+"""gpudock serve with real clients: Prometheus, promtool, a thousand slow ones, garbage; and with a driver that hangs."""
+
+import contextlib
+import http.client
+import json
+import os
+import random
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from gpudock import proc
+from gpudock.testing.simulate import build, description
+from real.harness.commands import run
+
+pytestmark = pytest.mark.real
+SLOW_CLIENTS = 1000
+
+
+@pytest.fixture(scope="module")
+def gpus(session_root: Path) -> Path:
+    made = description.make(2, "H200", "580.159.04", mig=("", "3g.71gb"))
+    first = msgspec.structs.replace(made.gpus[0], utilization=30, swing=20)
+    folder = session_root / "served"
+    build.build(msgspec.structs.replace(made, gpus=(first, made.gpus[1])), str(folder), runner=proc.run)
+    return folder
+
+
+def free_port() -> int:
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        return int(made.getsockname()[1])
+
+
+def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it does not come true"
+        time.sleep(0.05)
+    return found
+
+
+@dataclass
+class Server:
+    process: "subprocess.Popen[str]"
+    port: int
+
+    def get(self, path: str, timeout: float = 10) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def metric(self, name: str, path: str = "/metrics") -> float | None:
+        for line in self.get(path)[1].splitlines():
+            if line.startswith((f"{name} ", f"{name}{{")):
+                return float(line.rpartition(" ")[2])
+        return None
+
+    def memory(self) -> int:
+        """KiB."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(next(line.split()[1] for line in text.splitlines() if line.startswith("VmRSS:")))
+
+    def child(self) -> list[int]:
+        texts = [path.read_text() for path in Path(f"/proc/{self.process.pid}/task").glob("*/children")]
+        return [int(each) for text in texts for each in text.split()]
+
+
+@contextlib.contextmanager
+def serving(gpus: Path, folder: Path, *words: str) -> Iterator[Server]:
+    port = free_port()
+    argv = [sys.executable, "-m", "gpudock", "serve", "--simulated", str(gpus), "--listen", f"127.0.0.1:{port}"]
+    argv += ["--interval", "0.5", "--history", str(folder / "history.db"), *words]
+    env = os.environ | {"GPUDOCK_RUN_DIR": str(folder / "run")}
+    with (folder / "serve.log").open("w") as log:
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, text=True, env=env)
+    server = Server(process, port)
+
+    def up() -> bool:
+        assert process.poll() is None, (folder / "serve.log").read_text()
+        with contextlib.suppress(OSError):
+            return server.get("/-/ready")[0] == 200
+        return False
+
+    try:
+        if "--tls-cert" not in words:
+            until(up)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def server(gpus: Path, session_root: Path) -> Iterator[Server]:
+    folder = session_root / "serving"
+    folder.mkdir()
+    with serving(gpus, folder) as made:
+        yield made
+
+
+def test_promtool_has_nothing_to_say_of_our_names(server: Server) -> None:
+    text = server.get("/metrics?families=gpudock")[1]
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_promtool_has_of_the_others_only_to_say_how_they_are_called(server: Server) -> None:
+    text = server.get("/metrics?families=dcgm,nvidia_smi")[1]
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    assert all("_total" in line or "should" in line for line in said), said
+    assert not any("parse" in line.lower() for line in said)
+
+
+def test_prometheus_scrapes_it(server: Server, tmp_path: Path) -> None:
+    config = f"""
+global: {{scrape_interval: 1s}}
+scrape_configs:
+  - job_name: gpudock
+    static_configs: [{{targets: ["127.0.0.1:{server.port}"]}}]
+"""
+    (tmp_path / "prometheus.yml").write_text(config)
+    port = free_port()
+    argv = ["prometheus", f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data"]
+    argv += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def query(text: str) -> Any:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?query={text}", timeout=5) as answer,
+        ):
+            return json.load(answer)["data"]["result"]
+        return None
+
+    try:
+        up = until(lambda: [each for each in query("up") or [] if each["value"][1] == "1"], 40)
+        assert up[0]["metric"]["job"] == "gpudock"
+        util = until(lambda: query("DCGM_FI_DEV_GPU_UTIL"))
+        assert {each["metric"]["gpu"] for each in util} == {"0"}  # the second is divided, and has no figure of its own
+        assert len(query("gpudock_gpu_power_watts")) == 2
+        (scraped,) = query("scrape_samples_scraped")
+        assert int(scraped["value"][1]) > 100
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_events_come_as_they_are_made(server: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request("GET", "/api/v1/events")
+    answer = connection.getresponse()
+    numbers: list[int] = []
+    while len(numbers) < 3:
+        line = answer.readline().decode()
+        if line.startswith("data: "):
+            numbers.append(json.loads(line[6:])["number"])
+    connection.close()
+    assert numbers == sorted(set(numbers))
+
+
+def test_history_is_kept(server: Server) -> None:
+    usage = until(lambda: json.loads(server.get("/api/v1/usage?by=user")[1])["recorded_since"], 30)
+    chart = json.loads(server.get("/api/v1/history?metric=power&since=-60")[1])
+    assert usage
+    assert {each["label"] for each in chart["series"]} == {"GPU 0", "GPU 1"}
+
+
+def garbage(chance: random.Random) -> bytes:
+    kinds: Sequence[Callable[[], bytes]] = (
+        lambda: chance.randbytes(chance.randrange(1, 400)),
+        lambda: b"GET /" + chance.randbytes(30) + b" HTTP/1.1\r\n\r\n",
+        lambda: (
+            b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n" + b"X: " + b"y" * chance.randrange(20_000) + b"\r\n\r\n"
+        ),
+        lambda: b"POST /api/v1/sample HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\nx",
+        lambda: (
+            b"GET /api/v1/history?since=%ff&points="
+            + str(chance.random()).encode()
+            + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        ),
+        lambda: b"GET /api/v1/usage?by=" + chance.randbytes(5).hex().encode() + b" HTTP/1.0\r\nHost: localhost\r\n\r\n",
+        lambda: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        lambda: b"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        lambda: b"GET / HTTP/1.1\r\nHost: evil\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+    )
+    return chance.choice(kinds)()
+
+
+def fuzz(server: Server, count: int) -> None:
+    chance = random.Random(7)
+    for _ in range(count):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", server.port), timeout=5) as made:
+            made.sendall(garbage(chance))
+            if chance.random() < 0.5:
+                made.settimeout(0.05)
+                made.recv(4096)
+
+
+def test_garbage_is_answered_or_dropped_and_nothing_else(server: Server) -> None:
+    before = server.memory()
+    fuzz(server, 1000)
+    assert server.get("/metrics")[0] == 200
+    assert server.process.poll() is None
+    assert server.memory() - before < 20_000
+
+
+def test_a_thousand_slow_clients_keep_nobody_from_being_answered(server: Server) -> None:
+    clients = []
+    try:
+        for index in range(SLOW_CLIENTS):
+            made = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+            # A third says nothing, a third never ends its head, a third takes nothing of the answer.
+            made.sendall(
+                (b"", b"GET /metrics HTTP/1.1\r\nHost: local", b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")[
+                    index % 3
+                ]
+            )
+            clients.append(made)
+        assert server.get("/metrics", timeout=10)[0] == 200
+        assert server.memory() < 200_000
+
+        def left() -> int:
+            return len(os.listdir(f"/proc/{server.process.pid}/fd"))
+
+        until(lambda: left() < SLOW_CLIENTS / 2, 40)  # they are sent away
+    finally:
+        for each in clients:
+            each.close()
+    assert server.get("/-/healthy")[0] == 200
+
+
+def test_a_driver_that_hangs(gpus: Path, tmp_path: Path) -> None:
+    faults = gpus / "faults"
+    with serving(gpus, tmp_path) as server:
+        assert server.metric("gpudock_collect_success") == 1
+        faults.write_text("nvmlDeviceGetPowerUsage hang\n")
+        try:
+            until(lambda: server.metric("gpudock_collect_success") == 0, 20)
+            assert server.metric("DCGM_FI_DEV_GPU_UTIL") is None
+            assert server.get("/-/ready")[0] == 503
+            sample = json.loads(server.get("/api/v1/sample")[1])
+            assert sample["age"] > 2
+            assert len(sample["gpus"]) == 2  # as they were, with their age
+            until(lambda: "no answer" in " ".join(json.loads(server.get("/api/v1/sample")[1])["problems"]))
+        finally:
+            faults.unlink()
+        until(lambda: server.metric("gpudock_collect_success") == 1, 40)
+
+
+def test_it_ends_at_once_and_takes_its_child_along(gpus: Path, tmp_path: Path) -> None:
+    with serving(gpus, tmp_path) as server:
+        (child,) = server.child()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(5) == 0
+        until(lambda: not Path(f"/proc/{child}").exists(), 5)
+
+
+def test_a_child_that_is_killed_is_replaced(gpus: Path, tmp_path: Path) -> None:
+    with serving(gpus, tmp_path) as server:
+        (child,) = server.child()
+        os.kill(child, signal.SIGKILL)
+        until(lambda: [each for each in server.child() if each != child], 20)
+        until(lambda: server.metric("gpudock_collect_success") == 1)
+
+
+def test_old_exporters_on_their_ports(gpus: Path, tmp_path: Path) -> None:
+    with serving(gpus, tmp_path, "--compat", "roguepanda"):
+        for path in ("/metrics", "/", "/whatever"):
+            with urllib.request.urlopen(f"http://127.0.0.1:9200{path}", timeout=5) as answer:
+                assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+                assert b"nvidia_device_count 2.0\n" in answer.read()
+
+
+def test_tls_and_a_token(gpus: Path, tmp_path: Path) -> None:
+    key, certificate, token = tmp_path / "key.pem", tmp_path / "cert.pem", tmp_path / "token"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", *names, "-keyout", str(key), "-out", str(certificate)])  # fmt: skip
+    token.write_text("0123456789abcdef0123\n")
+    token.chmod(0o600)
+    words = ("--tls-cert", str(certificate), "--tls-key", str(key), "--token-file", str(token))
+    with serving(gpus, tmp_path, *words) as server:
+        context = ssl.create_default_context(cafile=str(certificate))
+
+        def status(**headers: str) -> int | None:
+            connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=5, context=context)
+            with contextlib.suppress(ConnectionError):
+                connection.request("GET", "/metrics", headers=headers)
+                return connection.getresponse().status
+            return None
+
+        until(lambda: status() == 401)
+        assert status(Authorization="Bearer 0123456789abcdef0123") == 200
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("--listen", "0.0.0.0:9400"), 5, "can be reached from other machines"),
+        (("--listen", "{taken}"), 4, "cannot listen on"),
+        (("--tls-cert", "/dev/null", "--tls-key", "/dev/null"), 4, "certificate cannot be used"),
+    ],
+)
+def test_what_it_refuses(  # noqa: PLR0917  three of them are fixtures
+    words: tuple[str, ...], code: int, says: str, server: Server, gpus: Path, tmp_path: Path
+) -> None:
+    given = [word.replace("{taken}", f"127.0.0.1:{server.port}") for word in words]
+    argv = [
+        sys.executable,
+        "-m",
+        "gpudock",
+        "serve",
+        "--simulated",
+        str(gpus),
+        "--history",
+        str(tmp_path / "h.db"),
+        *given,
+    ]
+    done = run(argv, check=False, timeout=30)
+    assert done.returncode == code
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.soak
+def test_memory_stays_flat_for_twenty_minutes(gpus: Path, tmp_path: Path) -> None:
+    minutes = float(os.environ.get("GPUDOCK_SOAK_MINUTES", "20"))
+    chance = random.Random(1)
+    with serving(gpus, tmp_path) as server:
+        end = time.monotonic() + 60 * minutes
+        settled = 0
+        while time.monotonic() < end:
+            lines = [
+                f"{chance.randrange(2)} {chance.randrange(2, 30000)} 1048576 {chance.randrange(100)} p\n"
+                for _ in range(100)
+            ]
+            (gpus / "processes").write_text("".join(lines))
+            fuzz(server, 150)
+            time.sleep(2)  # the machine has other things to do
+            for path in ("/metrics", "/api/v1/sample", "/api/v1/usage", "/api/v1/history?since=-86400"):
+                assert server.get(path)[0] == 200
+            if not settled and end - time.monotonic() < 60 * minutes * 0.75:
+                settled = server.memory()
+        (gpus / "processes").unlink()
+        assert settled
+        assert server.memory() - settled < 8_000  # KiB

@@ -1,0 +1,295 @@
+"""What is remembered: rows, five minutes made of ten seconds, charts and usage, and a disk that is full or broken."""
+
+import csv
+import io
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from gpudock.errors import HostError
+from gpudock.facts.base import Missing
+from gpudock.monitor import store, usage_text
+from gpudock.monitor.history import Remembered
+from gpudock.monitor.recorder import Recorder
+from gpudock.monitor.sample import Owner, Utilization
+from gpudock.monitor.store import COARSE, FINE, GpuRow, ShareRow, Store
+from unit.monitor import demo
+
+T0 = int(demo.START)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "made/history.db")
+
+
+@pytest.fixture
+def stored(path: str) -> Iterator[Store]:
+    made = Store(path)
+    yield made
+    made.close()
+
+
+def gpu_row(at: int, load: float = 50.0, held: float = 10.0) -> GpuRow:
+    return GpuRow(at, "GPU-0", "GPU 0", load, 1000.0, 400.0, 60.0, held)
+
+
+def share_row(at: int, user: str = "alice", held: float = 10.0, **changed: Any) -> ShareRow:
+    row = ShareRow(at, "GPU-0", "GPU 0", user, f"id-of-{user}", f"{user}s", "torch", held, 5.0, 0.0, 4000.0, 900.0)
+    return row._replace(**changed)
+
+
+def fill(stored: Store, periods: int, begin: int = T0) -> None:
+    times = range(begin, begin + periods * FINE, FINE)
+    shares = [row for at in times for row in (share_row(at), share_row(at, "bob", used=2.5))]
+    stored.write([gpu_row(at) for at in times], shares)
+
+
+def rows(path: str, query: str) -> list[Any]:
+    with sqlite3.connect(path) as database:
+        return database.execute(query).fetchall()
+
+
+def test_five_minutes_are_made_of_ten_seconds_once_they_are_complete(stored: Store, path: str) -> None:
+    fill(stored, 61)
+    coarse = rows(path, f"SELECT time, utilization, held FROM gpus WHERE tier = {COARSE}")
+    assert coarse == [(T0, 50.0, 300.0), (T0 + 300, 50.0, 300.0)]
+    shares = rows(
+        path, f"SELECT time, held, used, joules, memory FROM shares WHERE tier = {COARSE} ORDER BY time, used DESC"
+    )
+    assert shares[0] == (T0, 300.0, 150.0, 120_000.0, 900.0)
+    assert len(shares) == 4
+
+
+def test_a_restart_in_between_loses_nothing(path: str) -> None:
+    for begin in (0, 12):
+        made = Store(path)
+        fill(made, 12 if begin == 0 else 30, T0 + begin * FINE)
+        made.close()
+    assert rows(path, f"SELECT time, held FROM gpus WHERE tier = {COARSE}") == [(T0, 300.0)]
+
+
+def test_what_is_old_is_forgotten(stored: Store, path: str) -> None:
+    fill(stored, 2)
+    later = T0 + store.KEEP_FINE + 100 * FINE
+    stored.write([gpu_row(later)], [])
+    assert rows(path, f"SELECT min(time) FROM gpus WHERE tier = {FINE}") == [(later,)]
+    stored.write([gpu_row(T0 + store.KEEP_COARSE + 1000)], [])
+    assert rows(path, "SELECT count(*) FROM shares") == [(0,)]
+    stored.forget_names()
+    assert rows(path, "SELECT DISTINCT kind FROM names") == [("gpu",)]
+
+
+def test_usage_adds_up_both_tiers_without_counting_twice(stored: Store, path: str) -> None:
+    fill(stored, 35)  # five minutes and a bit
+    usage = Remembered(path).usage("user", T0 - 1, T0 + 10_000)
+    alice, bob = usage.rows
+    assert (alice.key, alice.held, alice.used, alice.energy, alice.gpus) == ("alice", 350.0, 175.0, 140_000.0, 1)
+    assert (bob.used, bob.first, bob.last) == (87.5, T0, T0 + 350)
+    assert usage.recorded_since == T0
+    by_container = Remembered(path).usage("container", T0 - 1, T0 + 10_000).rows
+    assert [(row.key, row.label) for row in by_container] == [("id-of-alice", "alices"), ("id-of-bob", "bobs")]
+    assert [row.label for row in Remembered(path).usage("gpu", T0 - 1, T0 + 10_000).rows] == ["GPU 0"]
+    assert [row.held for row in Remembered(path).usage("env", T0 - 1, T0 + 10_000).rows] == [700.0]
+
+
+def test_usage_by_day_is_in_order(stored: Store, path: str) -> None:
+    for day in range(3):
+        stored.write([gpu_row(T0 + day * 86400 + 43200)], [share_row(T0 + day * 86400 + 43200)])
+    days = [row.key for row in Remembered(path).usage("day", T0, T0 + 4 * 86400).rows]
+    assert days == sorted(days)
+    assert len(days) == 3
+
+
+def test_what_was_not_measured_is_unknown(stored: Store, path: str) -> None:
+    stored.write([gpu_row(T0)], [share_row(T0, unknown=10.0, used=0.0), share_row(T0, "bob", unknown=0.05)])
+    alice, bob = Remembered(path).usage("user", T0, T0 + 60).rows
+    assert isinstance(alice.used, Missing)
+    assert bob.used == 5.0
+    (values,) = [
+        each.values for each in Remembered(path).chart("utilization", "user", T0, T0 + 10).series if each.key == "alice"
+    ]
+    assert values == (None,)
+
+
+@pytest.mark.parametrize(
+    ("metric", "subject", "value"),
+    [
+        ("utilization", "gpu", 50.0), ("memory", "gpu", 1000.0), ("power", "gpu", 400.0), ("temperature", "gpu", 60.0),
+        ("held", "gpu", 1.0), ("utilization", "user", 50.0), ("memory", "user", 900.0), ("held", "user", 1.0),
+        ("held", "env", 2.0), ("memory", "env", 1800.0), ("utilization", "env", 75.0),
+    ],
+)  # fmt: skip
+def test_charts(metric: Any, subject: Any, value: float, stored: Store, path: str) -> None:
+    fill(stored, 120)
+    chart = Remembered(path).chart(metric, subject, T0, T0 + 1200, points=60)
+    assert (chart.step, len(chart.times)) == (20.0, 60)
+    assert chart.series[0].values[5] == pytest.approx(value)
+    assert chart.times[5] == T0 + 100
+
+
+def test_gaps_are_gaps_and_long_spans_use_five_minutes(stored: Store, path: str) -> None:
+    fill(stored, 31)
+    fill(stored, 31, T0 + 9000)
+    chart = Remembered(path).chart("utilization", "gpu", T0, T0 + 86400 * 2, points=1000)
+    assert chart.step == 300.0
+    values = chart.series[0].values
+    assert values[0] == 50.0
+    assert values[5] is None
+    assert values[30] == 50.0
+
+
+def test_the_busiest_twenty_series(stored: Store, path: str) -> None:
+    stored.write([gpu_row(T0)], [share_row(T0, f"u{index:02}", memory=float(index)) for index in range(30)])
+    chart = Remembered(path).chart("memory", "user", T0, T0 + 10)
+    assert [each.key for each in chart.series] == [f"u{index:02}" for index in range(29, 9, -1)]
+    assert Remembered(path).chart("power", "user", T0, T0 + 10).series == ()
+
+
+def test_nothing_is_remembered_yet(path: str) -> None:
+    assert Remembered(path).usage("user", 0.0, 1.0).recorded_since is None
+    assert Remembered(path).chart("power", "gpu", T0, T0 + 60).series == ()
+
+
+def test_a_broken_file_is_set_aside_and_said_by_who_reads_it(path: str, tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    Path(path).write_bytes(b"not a database at all" * 100)
+    with pytest.raises(HostError, match="cannot be read"):
+        Remembered(path).usage("user", 0.0, 1.0)
+    Store(path).close()
+    assert Path(path + ".broken").read_bytes().startswith(b"not a database")
+    assert Remembered(path).usage("user", 0.0, 1.0).rows == ()
+
+
+def test_a_file_of_a_later_gpudock_is_left_alone(path: str) -> None:
+    Store(path).close()
+    rows(path, "PRAGMA user_version = 99")
+    with pytest.raises(HostError, match="cannot be opened"):
+        Store(path)
+    assert rows(path, "PRAGMA user_version") == [(99,)]
+
+
+def test_a_folder_that_cannot_be_had(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HostError) as error:
+        Store(str(tmp_path / "file/history.db"))
+    assert "--no-history" in error.value.mend
+
+
+def until(condition: Any) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_samples_become_rows(path: str) -> None:
+    recorder = Recorder(Store(path))
+    for tick in range(31):
+        recorder.listen(demo.sample(tick))
+    recorder.close()
+    recorder._thread.join()
+    gpus = rows(
+        path, "SELECT names.label, sum(held), avg(temperature) FROM gpus JOIN names ON names.id = gpu GROUP BY gpu"
+    )
+    assert [(name, held) for name, held, _ in gpus] == [
+        ("GPU 0", 30.0),
+        ("GPU 1", 30.0),
+        ("GPU 2", 30.0),
+        ("GPU 3", 0.0),
+    ]
+    usage = Remembered(path).usage("user", T0, T0 + 60)
+    bob = next(row for row in usage.rows if row.key == "bob")
+    assert bob.held == 30.0
+    assert bob.used == pytest.approx(29.1)
+    assert [row.label for row in Remembered(path).usage("env", T0, T0 + 60).rows] == ["torch"]
+
+
+def test_a_full_disk_is_said_and_what_was_missed_is_written_later(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpudock.monitor.recorder.AGAIN", 0.05)
+    stored = Store(path)
+    write, full = stored.write, [True]
+
+    def writing(*given: Any) -> None:
+        if full[0]:
+            raise sqlite3.OperationalError("database or disk is full")
+        write(*given)
+
+    monkeypatch.setattr(stored, "write", writing)
+    recorder = Recorder(stored)
+    for tick in range(25):
+        recorder.listen(demo.sample(tick))
+    until(lambda: "disk is full" in recorder.problem)
+    full[0] = False
+    until(lambda: recorder.problem == "")
+    recorder.close()
+    recorder._thread.join()
+    assert rows(path, "SELECT count(DISTINCT time) FROM gpus") == [(3,)]
+
+
+def test_the_file_stays_within_its_size(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "LARGEST", 64 << 12)  # sixty-four pages
+    recorder = Recorder(Store(path))
+    people = [
+        replace(demo.sample().processes[0], pid=index, container="", owner=Owner(name=f"user-{index}"))
+        for index in range(60)
+    ]
+    for tick in range(0, 1200, 10):
+        recorder.listen(demo.sample(tick, interval=10.0, processes=tuple(people)))
+    recorder.close()
+    recorder._thread.join()
+    assert recorder.problem == ""
+    assert Path(path).stat().st_size <= 64 << 12
+    newest = rows(path, "SELECT max(time) FROM shares")[0][0]
+    assert newest >= T0 + 1100
+
+
+def test_the_disk_never_makes_the_collector_wait(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = Store(path)
+    going_on = threading.Event()
+    monkeypatch.setattr(stored, "write", lambda *_: going_on.wait(30))
+    recorder = Recorder(stored)
+    sample = demo.sample(processes=(), containers=(), people=())
+    for tick in range(400):
+        recorder.listen(replace(sample, time=demo.START + 10 * tick, interval=10.0))
+    assert len(recorder._waiting) == 360  # an hour; what is older is given up
+    assert not going_on.is_set()
+    going_on.set()
+    recorder.close()
+
+
+def test_usage_as_table_and_csv() -> None:
+    usage = demo.DemoHistory().usage("user", demo.START, demo.START + 86400)
+    evil = replace(usage.rows[0], key="=cmd()\x1b", label="=cmd()\x1b")
+    unknown = replace(usage.rows[1], used=Missing("MIG"))
+    table = usage_text.table(replace(usage, rows=(evil, unknown)))
+    lines = [" ".join(line.split()) for line in table.splitlines()]
+    assert lines[2] == "USER HELD USED OF HELD ENERGY GPUS LAST"
+    assert lines[3].startswith("=cmd()? 10.0 h 9.7 h 97 % 4.86 kWh 1")
+    assert "alice 5.0 h ? ?" in lines[4]
+    text = usage_text.csv(replace(usage, rows=(evil, unknown)))
+    first, second = list(csv.DictReader(io.StringIO(text)))
+    assert first["user"] == "'=cmd()?"
+    assert (second["used_seconds"], second["held_seconds"]) == ("", "18000.0")
+    assert "Nobody had a GPU." in usage_text.table(replace(usage, rows=()))
+
+
+def test_nobody_is_charged_for_what_the_driver_does_not_tell() -> None:
+    from gpudock.monitor.shares import shares
+
+    sample = demo.sample()
+    untold = Missing("not supported")
+    gpu = replace(sample.gpus[0], utilization=Utilization(gpu=untold))  # type: ignore[index]
+    processes = tuple(
+        replace(each, utilization=Utilization(gpu=untold), owner=owner)
+        for each, owner in zip(sample.processes[:2], (demo.ALICE, demo.BOB), strict=True)
+    )
+    found = shares(replace(sample, gpus=(gpu,), processes=processes))
+    assert [(each.user, each.used) for each in found] == [("alice", None), ("bob", None)]
+    assert [each.watts for each in found] == [demo.gpu(0, 0).power.draw / 2] * 2  # type: ignore[operator]
