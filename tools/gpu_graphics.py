@@ -23,13 +23,13 @@ _LEFT_OUT = re.compile(
     r"|\./usr/lib/[^/]+/dri/(?!swrast_dri).*|\./dev/.*|.*/(es2|vkcube|glxgears|glxheads|glxdemo).*"
 )
 XVFB = (
-    "Xvfb :7 -screen 0 640x480x24 +extension GLX >/tmp/xvfb 2>&1 & "
+    "busybox mkdir -p /tmp/.X11-unix; Xvfb :7 -screen 0 640x480x24 +extension GLX >/tmp/xvfb 2>&1 & "
     "i=0; while [ ! -e /tmp/.X11-unix/X7 ] && [ $i -lt 100 ]; do busybox sleep 0.1; i=$((i+1)); done; "
 )
 LOOKS = {
-    "EGL": "eglinfo -B",
+    "EGL": "gpu_egl",
     "Vulkan": "vulkaninfo --summary",
-    "GLX": XVFB + "DISPLAY=:7 __GLX_VENDOR_LIBRARY_NAME=nvidia glxinfo -B",
+    "GLX": XVFB + "DISPLAY=:7 __GLX_VENDOR_LIBRARY_NAME=nvidia glxinfo.x86_64-linux-gnu -B",
 }
 
 
@@ -42,14 +42,17 @@ def pack(folder: Path) -> None:
         subprocess.run([*argv, os.environ.get("SUITE", "bookworm"), str(whole)], check=True)
         busybox = shutil.which("busybox", path="/usr/bin:/bin")
         assert busybox is not None
+        source = Path(__file__).with_name("gpu_egl.c")
+        subprocess.run(["cc", "-O1", "-o", f"{temp}/gpu_egl", str(source), "-ldl"], check=True)
         with (
             tarfile.open(whole) as read,
             lzma.open(folder / IMAGE, "wb", preset=9) as packed,
             tarfile.open(fileobj=packed, mode="w|") as written,
         ):
             _copy(read, written)
-            for name in ("busybox", "sh"):
-                written.add(busybox, arcname=f"./usr/bin/{name}")
+            for name in ("usr/bin/busybox", "bin/sh"):  # Xvfb calls the shell by its path
+                written.add(busybox, arcname=f"./{name}")
+            written.add(f"{temp}/gpu_egl", arcname="./usr/bin/gpu_egl")
 
 
 def _copy(read: tarfile.TarFile, written: tarfile.TarFile) -> None:
