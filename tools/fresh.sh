@@ -14,7 +14,7 @@ clear_root() {
     rm -rf --one-file-system "$root"
 }
 trap clear_root EXIT
-mmdebstrap --quiet --variant=minbase --include=python3,git,make,ca-certificates "$suite" "$root/root" ${MIRROR:+"$MIRROR"}
+mmdebstrap --quiet --variant=minbase --include=apt,python3,git,make,ca-certificates "$suite" "$root/root" ${MIRROR:+"$MIRROR"}
 # What this machine's network asks of its users: name servers, and authorities of a proxy that looks into TLS.
 cp -L /etc/resolv.conf "$root/root/etc/resolv.conf"
 cp -L /etc/ssl/certs/ca-certificates.crt "$root/root/etc/ssl/certs/ca-certificates.crt"
