@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The two commands on a machine where nothing was prepared: a new Debian root with Python, git and make, and nothing else.
 #     tools/fresh.sh [SUITE] [TARGET...]      default: bookworm demo test
-# Needs root, mmdebstrap and the archive. The root lies below /var/tmp and goes away afterwards; KEEP=1 leaves it there.
+# MIRROR and KEYRING name another archive ("deb ADDRESS noble main universe"). Needs root, mmdebstrap and the archive. The root lies below /var/tmp and goes away afterwards; KEEP=1 leaves it there.
 # What is committed is tried, in namespaces of its own for mounts and processes; the machine's network is used.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,7 +14,7 @@ clear_root() {
     rm -rf --one-file-system "$root"
 }
 trap clear_root EXIT
-mmdebstrap --quiet --variant=minbase --include=apt,python3,git,make,ca-certificates "$suite" "$root/root" ${MIRROR:+"$MIRROR"}
+mmdebstrap --quiet ${KEYRING:+--keyring="$KEYRING"} --variant=minbase --include=apt,python3,git,make,ca-certificates "$suite" "$root/root" ${MIRROR:+"$MIRROR"}
 # What this machine's network asks of its users: name servers, and authorities of a proxy that looks into TLS.
 cp -L /etc/resolv.conf "$root/root/etc/resolv.conf"
 cp -L /etc/ssl/certs/ca-certificates.crt "$root/root/etc/ssl/certs/ca-certificates.crt"
