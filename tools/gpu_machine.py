@@ -26,12 +26,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import gpu_graphics
+import gpu_use
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 TURNS = 5  # of the matrix product, inside and outside in turn
 RUNS = 20  # of each timed command
+WHEELS = {  # what is imported there; the command line is read without click, but not its help
+    *("click", "msgspec", "pyyaml", "prometheus-client", "starlette", "uvicorn", "anyio", "h11", "idna"),
+    *("textual", "rich", "markdown-it-py", "mdurl", "pygments", "platformdirs", "typing-extensions"),
+}
 MATMUL = """
 import torch, time
 n = 8192
@@ -47,7 +52,7 @@ print(2 * n**3 * 50 / (time.perf_counter() - begun) / 1e12, torch.cuda.get_devic
 
 
 def pack(folder: Path, python: str) -> None:
-    """Docker with its libraries, a tiny image, and the product's compiled dependency for the other machine's Python."""
+    """Docker with its libraries, a tiny image, and what the product imports, for the other machine's Python."""
     from real.harness import docker_tree, images
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,9 +61,8 @@ def pack(folder: Path, python: str) -> None:
         packed.add(engine, arcname=str(engine).lstrip("/"))
     shutil.copy(images.tar("tiny"), folder / "tiny.tar")
     (folder / "programs").write_text(f"{engine}/bin\n")
-    version = next(
-        line for line in (ROOT / "requirements/run.txt").read_text().splitlines() if line.startswith("msgspec")
-    )
+    lock = (ROOT / "requirements/dev.txt").read_text().splitlines()
+    wheels = [line.split()[0] for line in lock if line.partition("==")[0] in WHEELS]
     argv = [
         sys.executable,
         "-m",
@@ -70,7 +74,7 @@ def pack(folder: Path, python: str) -> None:
         "--python-version",
         python,
     ]
-    subprocess.run([*argv, "-d", str(folder), version.split()[0]], check=True)
+    subprocess.run([*argv, "-d", str(folder), *wheels], check=True)
     print(f"{sum(path.stat().st_size for path in folder.iterdir()) / 2**20:.0f} MiB in {folder}")
 
 
@@ -108,13 +112,17 @@ def compared(machine: Machine) -> dict[str, object]:
     return {"nvidia-smi -L": inside.splitlines(), "probe": probe.splitlines(), "nodes": nodes}
 
 
-def matrix_products(machine: Machine) -> dict[str, object]:
-    """TFLOP/s outside and inside, in turns, on the same interpreter and torch."""
+def interpreter() -> list[str]:
+    """This python3 with its torch, as a container without one finds it below /host/usr and /opt."""
     loader = ["/host/usr/lib64/ld-linux-x86-64.so.2", "--library-path", "/host/usr/lib/x86_64-linux-gnu"]
     home = f"/host{sys.base_prefix}" if sys.base_prefix.startswith("/usr") else sys.base_prefix
     python = "/host" + os.path.realpath(sys.executable)
     paths = ":".join(path for path in sys.path if path.startswith("/opt"))
-    setting = ["/bin/busybox", "env", f"PYTHONHOME={home}", f"PYTHONPATH={paths}"]
+    return ["/bin/busybox", "env", f"PYTHONHOME={home}", f"PYTHONPATH={paths}", *loader, python]
+
+
+def matrix_products(machine: Machine) -> dict[str, object]:
+    """TFLOP/s outside and inside, in turns, on the same interpreter and torch."""
     rates: dict[str, list[float]] = {"outside": [], "inside": []}
     uuids = set()
     for _ in range(TURNS):
@@ -122,9 +130,7 @@ def matrix_products(machine: Machine) -> dict[str, object]:
             "outside": subprocess.run(
                 [sys.executable, "-c", MATMUL], capture_output=True, text=True, check=True
             ).stdout,
-            "inside": machine.inside(
-                *setting, *loader, python, "-c", MATMUL, mounts=("/usr:/host/usr:ro", "/opt:/opt:ro")
-            ),
+            "inside": machine.inside(*interpreter(), "-c", MATMUL, mounts=("/usr:/host/usr:ro", "/opt:/opt:ro")),
         }
         for side, text in said.items():
             rate, uuid = text.split()
@@ -158,7 +164,9 @@ def timed(machine: Machine) -> dict[str, float]:
     return {name: round(statistics.median(values), 1) for name, values in taken.items()}
 
 
-def measured(folder: Path, flags: tuple[str, ...], graphics: Path | None, *, only_timed: bool) -> dict[str, object]:
+def measured(
+    folder: Path, flags: tuple[str, ...], graphics: Path | None, out: Path, *, only_timed: bool
+) -> dict[str, object]:
     from real.harness import engines, leftovers
 
     with tarfile.open(folder / "engine.tar.xz") as packed:
@@ -179,6 +187,8 @@ def measured(folder: Path, flags: tuple[str, ...], graphics: Path | None, *, onl
                 machine.gpudock("refresh", *flags)
                 return {"medians, ms": timed(machine)}
             found = results(machine)
+            if has_torch(flags):
+                found["use"] = gpu_use.measured(machine.gpudock, env, interpreter(), out)
             if graphics is not None:
                 engine.run("import", str(graphics / gpu_graphics.IMAGE), "graphics")
                 found["graphics"] = gpu_graphics.looked_at(machine.tried)
@@ -189,16 +199,19 @@ def measured(folder: Path, flags: tuple[str, ...], graphics: Path | None, *, onl
         leftovers.clear(temp)
 
 
+def has_torch(flags: tuple[str, ...]) -> bool:
+    return importlib.util.find_spec("torch") is not None and not flags
+
+
 def results(machine: Machine) -> dict[str, object]:
     flags = machine.flags
-    has_torch = importlib.util.find_spec("torch") is not None and not flags
     return {
         "refresh": machine.gpudock("refresh", *flags).splitlines(),
         "host": machine.gpudock("host", *flags).splitlines(),
         **compared(machine),
         "validate": machine.gpudock("cdi", "validate", *flags).splitlines(),
         "medians, ms": timed(machine),
-        "matrix product": matrix_products(machine) if has_torch else "not measured: no torch here",
+        "matrix product": matrix_products(machine) if has_torch(flags) else "not measured: no torch here",
     }
 
 
@@ -220,8 +233,8 @@ def main() -> int:
             pack(options.folder, options.python)
         return 0
     flags = ("--simulated", options.simulated) if options.simulated else ()
-    found = measured(options.folder, flags, options.graphics, only_timed=options.only_timed)
     options.output.mkdir(parents=True, exist_ok=True)
+    found = measured(options.folder, flags, options.graphics, options.output, only_timed=options.only_timed)
     text = json.dumps(found, indent=2) + "\n"
     (options.output / "gpu-machine.json").write_text(text)
     print(text)

@@ -1,0 +1,124 @@
+"""The part of tools/gpu_machine.py that looks at use: a matrix product works in a container, and `gpudock status` has
+to tell of it what nvidia-smi tells in the same second, and whose it is, which nvidia-smi does not tell.
+"""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+NAME = "gpudock-evidence"
+OWNER = "alice"
+ROUNDS = 5
+SECONDS = 90  # that the work goes on
+WORK = """
+import torch, time
+n = 8192
+a = torch.randn(n, n, device="cuda", dtype=torch.bfloat16)
+b = torch.randn(n, n, device="cuda", dtype=torch.bfloat16)
+end = time.monotonic() + {seconds}
+while time.monotonic() < end:
+    for _ in range(50): a @ b
+    torch.cuda.synchronize()
+"""
+_ASKED = ("memory.used", "utilization.gpu", "temperature.gpu", "power.draw")
+
+
+def measured(gpudock: Callable[..., str], env: Mapping[str, str], command: list[str], out: Path) -> dict[str, Any]:
+    """Five rounds of both, side by side. `command`: an interpreter with torch, as a container finds it.
+
+    Writes what people see to `out`: status as text, the Sample as JSON, the metrics of `gpudock serve`.
+    """
+    mounts = ("-v", "/usr:/host/usr:ro", "-v", "/opt:/opt:ro", "--network", "none")
+    labels = ("--label", f"gpudock.owner={OWNER}", "--label", "gpudock.env=evidence")
+    work = WORK.format(seconds=SECONDS)
+    gpudock("run", "-d", "--name", NAME, "--gpus", "all", *mounts, *labels, "tiny", *command, "-c", work)
+    try:
+        _await_work()
+        rounds = [_round(gpudock) for _ in range(ROUNDS)]
+        (out / "status.txt").write_text(gpudock("status"))
+        (out / "sample.json").write_text(gpudock("status", "--json"))
+        (out / "metrics.txt").write_text(_scraped(env))
+    finally:
+        subprocess.run([*_docker(env), "rm", "-f", NAME], env=dict(env), capture_output=True, check=False)
+    return {"owner": OWNER, "rounds": rounds, "differences": _differences(rounds)}
+
+
+def _docker(env: Mapping[str, str]) -> list[str]:
+    return ["docker", "-H", env["DOCKER_HOST"]]
+
+
+def _smi(query: str, fields: tuple[str, ...] | str) -> list[list[str]]:
+    argv = ["nvidia-smi", f"--query-{query}={fields if isinstance(fields, str) else ','.join(fields)}"]
+    said = subprocess.run([*argv, "--format=csv,noheader,nounits"], capture_output=True, text=True, check=True).stdout
+    return [[part.strip() for part in line.split(",")] for line in said.splitlines() if line.strip()]
+
+
+def _await_work() -> None:
+    end = time.monotonic() + 60
+    while int(_smi("gpu", "utilization.gpu")[0][0]) < 90:
+        if time.monotonic() > end:
+            raise SystemExit("the matrix product does not begin to work")
+        time.sleep(0.5)
+
+
+def _round(gpudock: Callable[..., str]) -> dict[str, Any]:
+    sample = json.loads(gpudock("status", "--json"))
+    theirs = dict(zip(_ASKED, _smi("gpu", _ASKED)[0], strict=True))
+    processes = _smi("compute-apps", "pid,used_memory")
+    (gpu,) = sample["gpus"]
+    (process,) = sample["processes"]
+    (container,) = sample["containers"]
+    return {
+        "gpudock": {
+            "memory.used": gpu["memory"]["used"],
+            "utilization.gpu": gpu["utilization"]["gpu"],
+            "temperature.gpu": gpu["temperature"]["gpu"],
+            "power.draw": gpu["power"]["draw"],
+            "process": [process["pid"], process["memory"], process["owner"]["name"], process["gpu"]],
+            "container": [container["name"], container["image"], container["owner"]["name"], container["environment"]],
+        },
+        "nvidia-smi": {**theirs, "processes": processes},
+    }
+
+
+def _differences(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """What has to agree: memory in the MiB that nvidia-smi shows, utilisation in points, and whose it is."""
+    ours, theirs = [each["gpudock"] for each in rounds], [each["nvidia-smi"] for each in rounds]
+    pairs = list(zip(ours, theirs, strict=True))
+    return {
+        "memory, MiB": [a["memory.used"] // 2**20 - int(b["memory.used"]) for a, b in pairs],
+        "process memory, MiB": [a["process"][1] // 2**20 - int(b["processes"][0][1]) for a, b in pairs],
+        "process id": [a["process"][0] - int(b["processes"][0][0]) for a, b in pairs],
+        "utilisation, points": [a["utilization.gpu"] - int(b["utilization.gpu"]) for a, b in pairs],
+        "owner and container are named": all(
+            a["container"] == [NAME, "tiny", OWNER, "evidence"] and a["process"][2] == OWNER for a in ours
+        ),
+    }
+
+
+def _scraped(env: Mapping[str, str]) -> str:
+    """/metrics of a `gpudock serve` that runs for this."""
+    import sys
+    import urllib.request
+
+    port = "19476"
+    argv = [sys.executable, "-m", "gpudock", "serve", "--port", port]
+    server = subprocess.Popen(argv, env=dict(env), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        for _ in range(100):
+            if server.poll() is not None:
+                raise SystemExit(f"gpudock serve ended: {server.stderr.read() if server.stderr else ''}")
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+                    return str(answer.read().decode())
+            except OSError:
+                time.sleep(0.2)
+        raise SystemExit("gpudock serve does not answer")
+    finally:
+        server.terminate()
+        server.wait(10)
+        if server.stderr:
+            server.stderr.close()
