@@ -4,12 +4,30 @@ to tell of it what nvidia-smi tells in the same second, and whose it is, which n
 
 import json
 import subprocess
+import sys
 import time
+import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 NAME = "gpudock-evidence"
+TOP = """  # what `gpudock top` draws, after it has looked for a while
+import asyncio, os, sys
+from gpudock.host import roots
+from gpudock.monitor.assemble import collector
+from gpudock.monitor.top import act
+from gpudock.monitor.top.app import Top
+source = collector(roots.roots_for(None, None, None), os.environ, interval=1.0, commands=False)
+source.start()
+async def drawn():
+    app = Top(source, act.Person(1000, "alice"))
+    async with app.run_test(size=(110, 30)) as pilot:
+        await pilot.pause(12.0)
+        print(app.export_screenshot())
+asyncio.run(drawn())
+source.stop()
+"""
 OWNER = "alice"
 ROUNDS = 5
 SECONDS = 90  # that the work goes on
@@ -29,7 +47,7 @@ _ASKED = ("memory.used", "utilization.gpu", "temperature.gpu", "power.draw")
 def measured(gpudock: Callable[..., str], env: Mapping[str, str], command: list[str], out: Path) -> dict[str, Any]:
     """Five rounds of both, side by side. `command`: an interpreter with torch, as a container finds it.
 
-    Writes what people see to `out`: status as text, the Sample as JSON, the metrics of `gpudock serve`.
+    Writes what people see to `out`: status and top, the Sample as JSON, the metrics of `gpudock serve`.
     """
     mounts = ("-v", "/usr:/host/usr:ro", "-v", "/opt:/opt:ro", "--network", "none")
     labels = ("--label", f"gpudock.owner={OWNER}", "--label", "gpudock.env=evidence")
@@ -41,6 +59,8 @@ def measured(gpudock: Callable[..., str], env: Mapping[str, str], command: list[
         (out / "status.txt").write_text(gpudock("status"))
         (out / "sample.json").write_text(gpudock("status", "--json"))
         (out / "metrics.txt").write_text(_scraped(env))
+        drawn = subprocess.run([sys.executable, "-c", TOP], env=dict(env), capture_output=True, text=True, check=False)
+        (out / "top.svg").write_text(drawn.stdout or drawn.stderr)
     finally:
         subprocess.run([*_docker(env), "rm", "-f", NAME], env=dict(env), capture_output=True, check=False)
     return {"owner": OWNER, "rounds": rounds, "differences": _differences(rounds)}
@@ -101,11 +121,8 @@ def _differences(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _scraped(env: Mapping[str, str]) -> str:
     """/metrics of a `gpudock serve` that runs for this."""
-    import sys
-    import urllib.request
-
     port = "19476"
-    argv = [sys.executable, "-m", "gpudock", "serve", "--port", port]
+    argv = [sys.executable, "-m", "gpudock", "serve", "--listen", f"127.0.0.1:{port}", "--no-history"]
     server = subprocess.Popen(argv, env=dict(env), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         for _ in range(100):
