@@ -55,6 +55,8 @@ def fresh(
             volume.fill(session, chosen)
         started = session.ask("start", start.names.container)
         if started.ok:
+            if empty:
+                volume.give(session, chosen)
             found = mine.find(session, start.names, start.folder)
             if found is not None:
                 return found

@@ -30,3 +30,9 @@ def fill(session: Session, start: Start) -> None:
         session.ask("rm", "--force", start.names.container)
         session.ask("volume", "rm", start.source)
         raise EngineError("The project cannot be copied to the engine's machine.", why=quote(done.err.strip(), 300))
+
+
+def give(session: Session, start: Start) -> None:
+    """The copy to its user, now that the container runs and can do it."""
+    owner = f"{start.who.uid}:{start.who.gid}"
+    session.ask("exec", "--user", "0", start.names.container, "chown", "-hR", owner, WORKSPACE, timeout=_SECONDS)

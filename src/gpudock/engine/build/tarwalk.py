@@ -66,7 +66,7 @@ def members(read: Read, first: bytes = b"") -> Iterator[Member]:
             return
         if len(block) < BLOCK or not _checksum_fits(block):
             raise BrokenTarError("a header's sum is wrong")
-        kind, size = block[156:157], _number(block[124:136])
+        kind, size = block[156:157], number(block[124:136])
         if kind in _EXTENDED:
             kept += size
             if kept > MEMORY:
@@ -87,10 +87,10 @@ def _member(read: Read, block: bytes, kind: bytes, extended: dict[str, str]) -> 
     name = extended.get("GNU.sparse.name") or extended.get("path") or _name(block)
     holds = kind not in (HARD_LINK, LINK, CHARACTER, BLOCK_DEVICE, FOLDER, b"6")
     told = extended.get("size", "")
-    size = (int(told[:16]) if told.isdecimal() else _number(block[124:136])) if holds else 0
+    size = (int(told[:16]) if told.isdecimal() else number(block[124:136])) if holds else 0
     body = Body(read, size)
     plain = REGULAR if kind in (b"\0", b"7", b"S") else kind
-    major = _number(block[329:337]) if kind in (CHARACTER, BLOCK_DEVICE) else 0
+    major = number(block[329:337]) if kind in (CHARACTER, BLOCK_DEVICE) else 0
     yield Member(name.removeprefix("./").lstrip("/"), plain, size, major, body)
     body.skip()
     exactly(read, -size % BLOCK)
@@ -111,12 +111,12 @@ def exactly(read: Read, size: int) -> bytes:
 
 def _checksum_fits(block: bytes) -> bool:
     try:
-        return _number(block[148:156]) == sum(block) - sum(block[148:156]) + 8 * 32
+        return number(block[148:156]) == sum(block) - sum(block[148:156]) + 8 * 32
     except BrokenTarError:
         return False
 
 
-def _number(field: bytes) -> int:
+def number(field: bytes) -> int:
     """Octal, or binary when the first bit is set."""
     if field[0] & 0x80:
         value = int.from_bytes(bytes((field[0] & 0x7F,)) + field[1:], "big")

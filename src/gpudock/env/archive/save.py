@@ -11,6 +11,7 @@ from gpudock import __version__, publish
 from gpudock.env.archive import form, part
 from gpudock.env.archive.form import About, Sums
 from gpudock.env.archive.image import Image
+from gpudock.env.archive.steady import steady
 from gpudock.env.naming import LOCK_FILE, RECIPE_FILE
 from gpudock.env.session import Session
 from gpudock.errors import HostError
@@ -72,7 +73,7 @@ def _write(session: Session, image: Image, texts: Texts, write: Callable[[bytes]
     names: list[str] = []
     size = 0
     with session.reading(*image.save_words(session)) as read:
-        for data in form.in_pieces(read):
+        for data in form.in_pieces(steady(read)):
             name = form.piece_name(len(names), data)
             write(form.member(name, data))
             names.append(name.partition("-")[2])
