@@ -48,6 +48,7 @@ need_for_test() {
         prometheus openssl                                                    # who scrapes gpudock serve; a certificate
         chromium fonts-droid-fallback                                         # the web page, also in Japanese and Chinese
         xvfb xauth openssh-client                                             # windows and shells of environments
+        shellcheck                                                            # emitted scripts
     )
     grep -q '^ID=ubuntu' /etc/os-release && wanted+=(docker-buildx) # Debian 12 has none: tests bring a newer one
     if ! has dpkg-query; then

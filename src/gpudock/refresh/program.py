@@ -12,7 +12,7 @@ import shutil
 import sys
 
 import gpudock
-from gpudock import proc
+from gpudock import proc, publish
 from gpudock.errors import HostError
 from gpudock.publish import kept_by_us, make_folder, usual_umask
 from gpudock.refresh.install import put, switch, system_python, tidy
@@ -44,8 +44,7 @@ main()
 
 def installed(folder: str = PROGRAM, *, run: proc.Runner = proc.run) -> str:
     """Install the running program below `folder` unless this very one is there. Returns the path of its executable."""
-    python = system_python(run)
-    _same_version(python, run)
+    python = _python(run)
     files = _files()
     made = f"{folder}/{gpudock.__version__}-{_hash(files, python)}"
     try:
@@ -71,16 +70,37 @@ def link_for_sudo(program: str, link: str = LINK) -> list[str]:
     return [f"linked {link} to {program}"]
 
 
+def _python(run: proc.Runner) -> str:
+    """The system's, or its own copy of the version that runs, as Ubuntu 22.04 has beside it. Raises HostError."""
+    beside = f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+    try:
+        python = system_python(run)
+        _same_version(python, run)
+    except HostError:
+        if (
+            os.path.exists(beside)
+            and not publish.insecure(beside)
+            and _tag(beside, run) == sys.implementation.cache_tag
+        ):
+            return beside
+        raise
+    return python
+
+
 def _same_version(python: str, run: proc.Runner) -> None:
     """Compiled packages fit one Python version only."""
-    answer = run(proc.Command((python, "-I", "-S", "-c", "import sys; print(sys.implementation.cache_tag)"), env={}))
-    tag = answer.out.strip() or "unknown"
+    tag = _tag(python, run)
     if tag != sys.implementation.cache_tag:
         raise HostError(
             f"gpudock runs on {sys.implementation.cache_tag}, the system's {python} is {tag}.",
             why="its packages cannot be copied into root's hands for another Python version",
             mend=f"install gpudock with the system's Python: pipx reinstall --python {python} gpudock",
         )
+
+
+def _tag(python: str, run: proc.Runner) -> str:
+    answer = run(proc.Command((python, "-I", "-S", "-c", "import sys; print(sys.implementation.cache_tag)"), env={}))
+    return answer.out.strip() or "unknown"
 
 
 def _files() -> dict[str, str]:

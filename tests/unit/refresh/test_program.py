@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from gpudock import publish
 from gpudock.errors import HostError
+from gpudock.proc import Command, Result
 from gpudock.refresh import install, program
 from unit.recorded import Recorder
 
@@ -117,3 +119,24 @@ def test_what_serve_needs_goes_along() -> None:
         names = {re.split(r"[^\w-]", each)[0].replace("-", "_").lower() for each in plain}
         todo += [each for each in names - needed if importlib.util.find_spec(each) is not None]
     assert needed <= {*program.WEB, *program.DEPENDENCIES}
+
+
+def test_where_the_systems_python_is_older_its_own_copy_of_ours_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ubuntu 22.04: python3 is 3.10, and python3.11 stands beside it."""
+    beside = f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+    asked: list[str] = []
+
+    def run(command: Command) -> Result:
+        asked.append(command.argv[0])
+        if command.argv[0] == beside:
+            return Result(0, f"{sys.implementation.cache_tag}\n", "")
+        return runner("cpython-310")(command)
+
+    there = os.path.exists
+    monkeypatch.setattr(os.path, "exists", lambda path: path == beside or there(path))
+    monkeypatch.setattr(publish, "insecure", lambda _: None)
+    made = program.installed(str(tmp_path), run=run)
+    assert asked[-1] == beside
+    assert Path(made).read_text().startswith(f"#!{beside} -I\n")

@@ -47,6 +47,11 @@ class Move(NamedTuple):
             shutil.rmtree(staging, ignore_errors=True)
             raise HostError(f"{self.new} could not be put in place.", why=error.strerror or str(error)) from error
 
+    def take_back(self) -> None:
+        """What was copied goes; the old folder was never touched, and the new one was empty before."""
+        if self.copy:
+            shutil.rmtree(self.new, ignore_errors=True)
+
     @property
     def after(self) -> str:
         return f"when all is well, free the old folder's space: sudo rm -rf {self.old}" if self.copy else ""

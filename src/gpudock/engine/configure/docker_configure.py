@@ -62,7 +62,10 @@ class Configure(NamedTuple):
             return [*done, *self._bring(running, validated=validated), *self._afterwards()]
         except GpudockError as error:
             work.take_back(self.changes)
-            raise work.failed(error, running.rescue(self.known.file, self.known.now)) from error
+            told = running.rescue(self.known.file, self.known.now)
+            if self.move:
+                self.move.take_back()
+            raise work.failed(error, told) from error
 
     def _bring(self, running: live.Live, *, validated: bool) -> list[str]:
         restart = self.daemon.manager.restart

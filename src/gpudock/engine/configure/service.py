@@ -85,7 +85,11 @@ def docker_flags(machine: Root, found: Manager) -> tuple[flags.Flag, ...]:
 
 def restart(found: Manager, run: proc.Runner) -> None:
     """Raises EngineError with what the service manager said."""
-    _do(found.restart, run)
+    if found.script and not run(proc.Command(found.restart, timeout=PATIENCE)).ok:
+        # Debian's script for docker cannot restart what does not run.
+        _do(("service", found.script, "start"), run)
+    elif not found.script:
+        _do(found.restart, run)
 
 
 def stop(found: Manager, run: proc.Runner) -> None:

@@ -230,3 +230,14 @@ def test_flags_that_set_the_same_are_found(tmp_path: Path) -> None:
     docker = FakeDocker(tmp_path, "{}")
     with pytest.raises(RefusedError, match="--registry-mirror https"):
         configure(docker, with_settings(mirrors=("https://b.example",)), flags="--registry-mirror=https://a.example")
+
+
+def test_a_docker_that_does_not_start_on_the_copy_runs_again_on_the_old_data(tmp_path: Path) -> None:
+    docker = FakeDocker(tmp_path, "{}")
+    (tmp_path / "var/lib/docker/image").mkdir(parents=True)
+    docker.dies = "/srv/docker"
+    with pytest.raises(EngineError) as told:
+        configure(docker, with_settings(data_root="/srv/docker"))
+    assert "the old file is back, and docker runs with it" in told.value.why
+    assert not (tmp_path / "srv/docker").exists()
+    assert (tmp_path / "var/lib/docker/image").is_dir()

@@ -7,7 +7,7 @@ import pytest
 from gpudock.engine.configure import service
 from gpudock.engine.configure.service import Manager
 from gpudock.errors import EngineError
-from gpudock.proc import Result
+from gpudock.proc import Command, Result
 from unit.recorded import Recorder, fill
 
 SYSTEMD = {"/run/systemd/system/x": ""}
@@ -86,3 +86,25 @@ def test_what_systemctl_says_is_the_reason() -> None:
         service.restart(Manager("docker.service"), recorder)
     assert told.value.what == "systemctl restart docker.service failed."
     assert told.value.why == "Job for docker.service failed."
+
+
+def test_a_script_that_cannot_restart_what_does_not_run_is_asked_to_start() -> None:
+    """Debian's script for docker ends with 1 when its pid file is not there."""
+    done: list[tuple[str, ...]] = []
+
+    def run(command: Command) -> Result:
+        done.append(command.argv)
+        return Result(int(command.argv[-1] == "restart"), "", "")
+
+    service.restart(service.Manager(script="docker"), run)
+    assert done == [("service", "docker", "restart"), ("service", "docker", "start")]
+    answers = Recorder({("service", "crio", "restart"): ""})
+    service.restart(service.Manager(script="crio"), answers)
+    assert [each.argv for each in answers.asked] == [("service", "crio", "restart")]
+
+
+def test_stopping_ends_the_socket_too_that_would_start_it_again() -> None:
+    assert service.Manager("docker.service").stop == ("systemctl", "stop", "docker.service", "docker.socket")
+    assert service.Manager("docker.service", user=True).stop[:3] == ("systemctl", "--user", "stop")
+    assert service.Manager(script="docker").stop == ("service", "docker", "stop")
+    assert service.Manager().stop == ()

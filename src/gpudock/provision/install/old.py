@@ -1,0 +1,84 @@
+"""What earlier installations left: packages and sources in the way, containers on old volumes. Pure."""
+
+from gpudock.provision.install.step import Step, quoted
+from gpudock.provision.install.target import Target
+from gpudock.provision.install.wish import DEBS, DISTRIBUTION, DOCKER_COM, Wish
+
+NVIDIA_DOCKER = ("nvidia-docker", "nvidia-docker2", "nvidia-container-runtime")
+ANCIENT = ("docker", "docker-engine", "lxc-docker")
+_DOCKER_COM = ("docker-ce", "docker-ce-cli", "docker-ce-rootless-extras", "containerd.io")
+_DISTRIBUTION = ("docker.io", "docker-doc", "podman-docker", "containerd", "runc")
+IN_THE_WAY = {
+    DISTRIBUTION: (*ANCIENT, *_DOCKER_COM),
+    DOCKER_COM: (*ANCIENT, *_DISTRIBUTION),
+    DEBS: ANCIENT,
+}
+
+
+def steps(wish: Wish, target: Target) -> tuple[Step, ...]:
+    """Nothing where the machine is known to have none of it."""
+    names = (*NVIDIA_DOCKER, *IN_THE_WAY.get(wish.docker, ()))
+    there = names if target.packages is None else tuple(each for each in names if each in target.packages)
+    v1 = target.packages is None or "nvidia-docker" in target.packages
+    return (*((_containers(),) if v1 else ()), *((_packages(there),) if there else ()))
+
+
+def _containers() -> Step:
+    return Step(
+        "old_containers",
+        "Containers on volumes of nvidia-docker 1 are looked after",
+        "they cannot start any more once its volume plugin is gone",
+        '[ -z "$(old_containers)" ] || marked old-containers',
+        """\
+names=$(old_containers | one_line)
+say "      on volumes of nvidia-docker 1: $names"
+if [ "$COMMIT_OLD" = yes ]; then
+    for name in $names; do
+        docker commit "$name" "gpudock-kept/$(lower "$name")" >/dev/null
+        say "      $name is kept as the image gpudock-kept/$(lower "$name")"
+    done
+fi
+if [ "$REMOVE_CONTAINERS" = yes ]; then
+    for name in $names; do docker rm --force "$name" >/dev/null; done
+elif [ "$REMOVE_OLD" != yes ]; then
+    die "to keep their files as images: COMMIT_OLD=yes (--commit-old); to go on: REMOVE_OLD=yes (--remove-old), \\
+which leaves them there, unable to start, or REMOVE_CONTAINERS=yes (--remove-containers)"
+fi
+mark old-containers "$names\"""",
+        'rm -f "$STATE/old-containers"',
+        keeps="removed containers stay removed; images made of them stay",
+    )
+
+
+def _packages(names: tuple[str, ...]) -> Step:
+    words = quoted(*names)
+    return Step(
+        "old_packages",
+        f"Without {', '.join(names)}, and without their ended sources",
+        "they are in the way of what is installed next, or of its updates",
+        f'[ -z "$(only_installed {words})$(old_sources)" ]',
+        f"""\
+names=$(only_installed {words} | one_line)
+if [ -n "$names" ]; then
+    [ "$REMOVE_OLD" = yes ] || die "in the way: $names- to have them removed: REMOVE_OLD=yes (--remove-old). \\
+Images, volumes and settings in /var/lib/docker and /etc/docker stay"
+    # shellcheck disable=SC2086,SC2016 # names of packages, a word each; dpkg's own variables
+    marked old-packages || dpkg-query -W -f '${{Package}}=${{Version}}\\n' $names | put "$STATE/old-packages" 644
+    repair_packages
+    # shellcheck disable=SC2086
+    quietly apt_get remove $names
+fi
+for file in $(old_sources); do
+    printf '%s\n' "$file" >>"$STATE/old-sources"
+    write_file "$file" 644 </dev/null
+done""",
+        """\
+if [ -e "$STATE/old-sources" ]; then
+    while read -r file; do restore_file "$file"; done <"$STATE/old-sources"
+    rm -f "$STATE/old-sources"
+fi
+if [ -e "$STATE/old-packages" ]; then
+    say "      removed before; to have them again: apt-get install $(one_line <"$STATE/old-packages")"
+fi""",
+        keeps="the packages are not installed again; the command that does is printed",
+    )

@@ -1,0 +1,71 @@
+"""What is emitted for other machines, before those who read it there: shellcheck, the shells, cloud-init."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from gpudock.provision.emit import cloud_init, script
+from real.harness import archive, cache
+from real.harness.commands import run
+from unit.provision.install import plans
+
+pytestmark = pytest.mark.real
+NAMES = [each for each in plans.NAMES if each[1] in {"everything", "debs"}]  # every step of every system is in these
+
+
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("emitted")
+    for each in NAMES:
+        (folder / f"{'-'.join(each)}.sh").write_text(script.render(plans.named(*each)))
+    return sorted(folder.iterdir())
+
+
+def test_shellcheck_has_nothing_to_say(scripts: list[Path]) -> None:
+    assert run(["shellcheck", "--shell=sh", "--severity=style", *map(str, scripts)], check=False).stdout == ""
+
+
+@pytest.mark.parametrize("shell", [["dash"], ["bash", "--posix"], ["busybox", "sh"]])
+def test_every_shell_lists_the_same_steps(scripts: list[Path], shell: list[str]) -> None:
+    for path, each in zip(scripts, sorted(NAMES, key="-".join), strict=True):
+        listed = run([*shell, str(path), "list"]).stdout.splitlines()
+        assert [line.split("\t") for line in listed] == [[s.id, s.title] for s in plans.named(*each).steps]
+
+
+@pytest.mark.parametrize("words", [["fly"], ["run", "more"], ["step"], ["check", "all"]])
+def test_what_is_not_understood_does_nothing(scripts: list[Path], words: list[str], tmp_path: Path) -> None:
+    env = {"PATH": "/usr/bin:/bin", "GPUDOCK_INSTALL_STATE": str(tmp_path / "state")}
+    done = run(["sh", str(scripts[0]), *words], env=env, check=False)
+    assert done.returncode == 2
+    assert "usage: sh THIS-FILE" in done.stderr
+    assert not (tmp_path / "state").exists()
+
+
+def cloud_init_program() -> Path:
+    """The distribution's, unpacked: it is not installed, because it would take the machine's start over."""
+    name = "programs/cloud-init"
+    return cache.kept(name, cache.key(archive.codename()), _unpacked)
+
+
+def _unpacked(staging: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="gpudock-cloud-init-", dir=staging.parent) as temp:
+        archive.unpack(archive.download(archive.codename(), ["cloud-init"], Path(temp)), staging)
+
+
+def schema(path: Path) -> subprocess.CompletedProcess[str]:
+    tree = cloud_init_program()
+    env = {"PYTHONPATH": f"{tree}/usr/lib/python3/dist-packages", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+    words = ["/usr/bin/python3", f"{tree}/usr/bin/cloud-init", "schema", "--config-file", str(path)]
+    return run(words, env=env, check=False)
+
+
+def test_cloud_init_finds_its_schema_met(tmp_path: Path) -> None:
+    path = tmp_path / "user-data"
+    for each in NAMES[:2]:  # they differ only in what is packed
+        path.write_text(cloud_init.render(plans.named(*each)))
+        done = schema(path)
+        assert "Valid cloud-config" in done.stdout, done.stdout + done.stderr
+    path.write_text(path.read_text().replace("encoding: gz+b64", "encoding: zip"))
+    assert schema(path).returncode != 0

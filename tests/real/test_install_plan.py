@@ -1,0 +1,206 @@
+"""The install plan for Debian 12, with the distribution's Docker, carried out in a fresh Debian 12: killed at every step
+with everything that runs there, as a power cut would, continued, repeated, and taken back.
+"""
+
+import json
+import random
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gpudock.provision.install import driver, target
+from gpudock.provision.install.wish import Wish
+from real.harness import fresh_debian
+from real.harness.fresh_debian import Machine
+
+pytestmark = pytest.mark.real
+
+WORDS = ("install", "--docker", "distribution", "--driver", "none", "--yes")
+STATE = "/var/lib/gpudock/install"
+STEPS = ("docker_packages", "docker_service", "runtime", "verify")
+PATIENCE = 120.0
+MOMENTS = (
+    f"[ -e {STATE}/begun/docker_packages ]",
+    f"[ -e {STATE}/docker_packages.before ] && grep -q Unpacking {STATE}/said",
+    f"grep -q 'Setting up containerd' {STATE}/said",
+    f"[ -e {STATE}/begun/docker_service ]",
+    f"[ -e {STATE}/begun/runtime ]",
+    f"[ -e {STATE}/begun/verify ]",
+)
+
+
+@pytest.fixture
+def fresh(session_root: Path) -> Iterator[Machine]:
+    with fresh_debian.started(session_root / "fresh") as machine:
+        yield machine
+
+
+def begun(machine: Machine) -> "subprocess.Popen[bytes]":
+    argv = machine.argv("/usr/bin/python3", "-m", "gpudock", *WORDS)
+    return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def power_cut(machine: Machine, running: "subprocess.Popen[bytes]") -> None:
+    """Everything in there dies at once, but its init; of /run nothing is left, as after a boot."""
+    machine.run("sh", "-c", "kill -9 -1", check=False)
+    running.wait(30)
+    machine.run(
+        "sh", "-c", "umount -a -l -O no_such_option /run/docker/netns/* 2>/dev/null; rm -rf /run/*", check=False
+    )
+
+
+def until(condition: str, machine: Machine, running: "subprocess.Popen[bytes]") -> None:
+    """Waits for a condition of the shell, seen in that root. It must come before the installation ends."""
+    script = f"until {condition}; do sleep 0.02; done"
+    with subprocess.Popen(machine.argv("timeout", str(PATIENCE), "sh", "-c", script)) as waiting:
+        while waiting.poll() is None and running.poll() is None:
+            time.sleep(0.02)
+        seen = waiting.poll() == 0
+        waiting.kill()
+    if not seen:
+        running.kill()
+        running.wait()
+    assert seen, f"the installation ended before: {condition}"
+
+
+def cut_at(machine: Machine, *moments: str) -> None:
+    for moment in moments:
+        running = begun(machine)
+        until(moment, machine, running)
+        power_cut(machine, running)
+
+
+def state(machine: Machine) -> dict[str, list[str]]:
+    script = f"cd {STATE} && for each in begun finished; do echo $each: $(ls $each); done"
+    lines = machine.run("sh", "-c", script).stdout.splitlines()
+    return {name: rest.split() for name, _, rest in (line.partition(":") for line in lines)}
+
+
+def installed(machine: Machine) -> None:
+    """What the plan is for: the runtime is known, and a container starts through it."""
+    info = json.loads(machine.run("docker", "info", "--format", "{{json .Runtimes}}").stdout)
+    assert info["gpudock"]["path"] == "/usr/libexec/gpudock/current/gpudock-runtime"
+    config = json.loads(machine.run("cat", "/etc/docker/daemon.json").stdout)
+    assert config.pop("runtimes") == {"gpudock": {"path": "/usr/libexec/gpudock/current/gpudock-runtime"}}
+    assert config == json.loads(fresh_debian.DAEMON_JSON)
+    assert state(machine)["finished"] == [*STEPS]
+    assert machine.run("docker", "images", "--quiet").stdout == ""  # nothing of the proof is left
+
+
+SHOW_SOURCES = "cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null || true"
+MOVE = """
+from gpudock.cli.main import main
+from gpudock.engine.configure import data_root
+data_root.BAD_FILE_SYSTEMS = ()  # this root is a tmpfs, where nobody else should keep docker's data
+main(["configure", "docker", "--data-root", "/srv/docker", "--restart"])
+"""
+
+
+def root_and_images(machine: Machine) -> tuple[str, int]:
+    where = machine.run("docker", "info", "--format", "{{.DockerRootDir}}").stdout.strip()
+    return where, len(machine.run("docker", "images", "--quiet").stdout.splitlines())
+
+
+def data_are_moved(machine: Machine) -> None:
+    """Docker's settings on a docker with a service: stopped, copied, started on the copy, and brought back."""
+    machine.run("sh", "-c", "tar -C / -c bin/true | docker import - kept:1")
+    machine.run("/usr/bin/python3", "-c", MOVE)
+    assert root_and_images(machine) == ("/srv/docker", 1)
+    machine.gpudock("configure", "docker", "--undo", "--restart")
+    assert root_and_images(machine) == ("/var/lib/docker", 1)
+    machine.run("docker", "rmi", "kept:1")
+    machine.gpudock("configure", "docker", "--restart")
+
+
+def test_killed_continued_repeated_and_taken_back(fresh: Machine) -> None:
+    before = fresh.packages()
+    cut_at(fresh, MOMENTS[1], MOMENTS[4])
+    done = fresh.gpudock(*WORDS)
+    assert "all done" in done.stderr
+    installed(fresh)
+
+    data_are_moved(fresh)
+    noted, packages = state(fresh), fresh.packages()
+    pid = fresh.run("cat", "/run/docker.pid").stdout
+    again = fresh.gpudock(*WORDS)
+    assert again.stderr.count("\ndone  ") + again.stderr.startswith("done  ") == len(STEPS)  # all but the proof
+    assert (state(fresh), fresh.packages(), fresh.run("cat", "/run/docker.pid").stdout) == (noted, packages, pid)
+
+    asked = fresh.gpudock("uninstall", check=False)
+    assert asked.returncode == 2
+    assert "add --yes" in asked.stderr
+    fresh.gpudock("uninstall", "--yes")
+    assert fresh.packages() == before
+    assert fresh.run("cat", "/etc/docker/daemon.json").stdout == fresh_debian.DAEMON_JSON
+    left = fresh.run("sh", "-c", "ls -d /var/lib/gpudock/* /usr/libexec/gpudock /opt/gpudock /run/gpudock", check=False)
+    assert left.stdout == ""
+
+
+@pytest.mark.soak
+def test_killed_at_every_step(fresh: Machine) -> None:
+    cut_at(fresh, *MOMENTS)
+    fresh.gpudock(*WORDS)
+    installed(fresh)
+
+
+@pytest.mark.soak
+def test_killed_at_any_moment(fresh: Machine) -> None:
+    """Twenty power cuts at random moments, the last four while it is taken back."""
+    before = fresh.packages()
+    random.seed(20)
+    for _ in range(16):
+        running = begun(fresh)
+        time.sleep(random.uniform(0.2, 9.0))
+        power_cut(fresh, running)
+    fresh.gpudock(*WORDS)
+    installed(fresh)
+    for _ in range(4):
+        argv = fresh.argv("/usr/bin/python3", "-m", "gpudock", "uninstall", "--yes")
+        running = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(random.uniform(0.2, 3.0))
+        power_cut(fresh, running)
+        if fresh.run("test", "-e", f"{STATE}/plan.sh", check=False).returncode:
+            break
+    else:
+        fresh.gpudock("uninstall", "--yes")
+    assert fresh.packages() == before
+
+
+def test_the_emitted_script_does_the_same_and_waits_for_apt(fresh: Machine) -> None:
+    """As another machine gets it, run without gpudock's help, while somebody else holds dpkg's lock for a moment."""
+    before = fresh.packages()
+    text = fresh.gpudock("install", "--os", "debian-12", "--driver", "none", "--emit", "sh").stdout
+    wrapper = '#!/bin/sh\nexec /usr/bin/python3 -m gpudock "$@"\n'
+    for path, content in (("/root/install.sh", text), ("/usr/local/bin/gpudock", wrapper)):
+        subprocess.run(fresh.argv("sh", "-c", f"cat >{path}; chmod 755 {path}"), input=content, text=True, check=True)
+    holds = (
+        "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(4)"
+    )
+    holder = subprocess.Popen(fresh.argv("/usr/bin/python3", "-c", holds))
+    done = fresh.run("/root/install.sh")
+    assert holder.wait() == 0
+    assert done.stderr.endswith("all done\n")
+    info = json.loads(fresh.run("docker", "info", "--format", "{{json .Runtimes}}").stdout)
+    assert "gpudock" in info
+    checked = fresh.run("/root/install.sh", "check").stderr
+    assert [line[:5] for line in checked.splitlines()] == ["done "] * 8 + ["to do"]
+    fresh.run("/root/install.sh", "undo")
+    assert fresh.packages() == before
+
+
+def test_debians_driver_is_found_and_goes_together(fresh: Machine) -> None:
+    """Its sources are added for real; the packages are only resolved: their module needs the kernel's headers."""
+    plan = fresh.gpudock("install", "--os", "debian-12", "--driver", "distribution", "--emit", "sh").stdout
+    device = "/gpu/bus/pci/devices/0000:00:05.0"
+    script = f"mkdir -p {device}; echo 0x10de >{device}/vendor; echo 0x030200 >{device}/class; cat >/root/install.sh"
+    subprocess.run(fresh.argv("sh", "-c", script), input=plan, text=True, check=True)
+    sources = fresh.run("sh", "-c", SHOW_SOURCES).stdout
+    fresh.run("env", "GPUDOCK_SYS=/gpu", "sh", "/root/install.sh", "step", "driver_source")
+    packages = driver.Choice(Wish(driver="distribution"), target.named("debian-12")).packages
+    resolved = fresh.run("apt-get", "--simulate", "install", "--no-install-recommends", *packages).stdout
+    assert {line.split()[1] for line in resolved.splitlines() if line.startswith("Inst ")} >= {*packages}
+    fresh.run("env", "GPUDOCK_SYS=/gpu", "sh", "/root/install.sh", "undo")
+    assert fresh.run("sh", "-c", SHOW_SOURCES).stdout == sources
