@@ -4,6 +4,7 @@ Writes bench/results/page.json and prints it. Needs chromium.
 """
 
 import json
+import os
 import platform
 import statistics
 import sys
@@ -49,6 +50,7 @@ def load(started: Browser, address: str) -> dict[str, float]:
 
 
 def main() -> None:
+    load_before = os.getloadavg()[0]
     source = SceneSource(crowded)
     with serving(source) as address, browser() as (started, _):
         load(started, address)
@@ -63,7 +65,8 @@ def main() -> None:
         "bytes of a sample": len(encode(source.latest())),
         "processes": PROCESSES,
         "chromium": version,
-        "machine": f"{platform.machine()}, Linux {platform.release()}",
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}",
+        "load before": round(load_before, 1),
         "date": time.strftime("%Y-%m-%d"),
     }
     (ROOT / "bench/results/page.json").write_text(json.dumps(result, indent=2) + "\n")
