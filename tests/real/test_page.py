@@ -214,6 +214,15 @@ def test_history_of_every_kind(opened: Open, seen: Seen) -> None:
     assert seen.said == []
 
 
+def test_without_a_history_the_rest_works(opened: Open) -> None:
+    page = opened()
+    page.route("**/api/v1/history*", lambda route: route.fulfill(status=404, json={"error": "no history is kept here"}))
+    page.reload()
+    expect(page.locator("#chart-note")).to_have_text("The history cannot be read: no history is kept here")
+    expect(page.locator(".chart")).to_be_hidden()
+    expect(page.locator(".card")).to_have_count(8)
+
+
 def test_old_data_and_a_lost_server_are_said(opened: Open) -> None:
     source = SceneSource()
     with serving(source) as address:
