@@ -1,6 +1,7 @@
 """A real Prometheus that scrapes us: the panels of popular dashboards and of our own have something to show."""
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -81,7 +82,8 @@ def scraped(machine: Path, session_root: Path) -> Iterator[Prometheus]:
         port = listener.getsockname()[1]
     argv = [sys.executable, "-m", "gpudock", "serve", "--simulated", str(machine), "--listen", f"127.0.0.1:{port}"]
     argv += ["--families", "gpudock,dcgm,nvidia_smi", "--process-series", "--no-history"]
-    running = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
+    env = os.environ | {"GPUDOCK_RUN_DIR": str(session_root / "dashboards-run")}
+    running = subprocess.Popen(argv, stderr=subprocess.DEVNULL, env=env)
     folder = session_root / "prometheus"
     folder.mkdir()
     try:

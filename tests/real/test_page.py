@@ -1,5 +1,6 @@
 """The web page in Chromium: what it shows, what it never does, and that everybody can use it."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -256,7 +257,8 @@ def test_gpudock_serve_has_the_page(opened: Open, seen: Seen, session_root: Path
         port = listener.getsockname()[1]
     argv = [sys.executable, "-m", "gpudock", "serve", "--simulated", str(folder), "--listen", f"127.0.0.1:{port}"]
     argv += ["--history", str(session_root / "page.db")]
-    running = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+    env = os.environ | {"GPUDOCK_RUN_DIR": str(session_root / "page-run")}
+    running = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=env)
     try:
         assert running.stderr is not None
         said = running.stderr.readline() + running.stderr.readline()
