@@ -50,6 +50,7 @@ bench: assets
 	$(BIN)/python bench/start.py
 	$(BIN)/python bench/doctor.py
 	$(BIN)/python bench/monitor.py
+	$(BIN)/python bench/page.py
 
 lock:
 	tools/lock.sh

@@ -1,7 +1,13 @@
 """The web page in Chromium: what it shows, what it never does, and that everybody can use it."""
 
+import os
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +15,9 @@ from axe_playwright_python.sync_playwright import Axe
 from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, expect
 
+from gpudock import proc
 from gpudock.facts.base import Missing
+from gpudock.testing.simulate import build, description
 from real.harness.page import PHONE, WIDE, Outside, Seen, browser, serving
 from unit.monitor.scene import HOSTILE, SceneSource
 
@@ -60,7 +68,7 @@ def test_it_shows_the_machine_and_moves_and_nothing_leaves(
 ) -> None:
     page = opened()
     expect(page.locator(".card")).to_have_count(8)
-    expect(page.locator(".card").nth(5)).to_contain_text("idle, held for")
+    expect(page.locator(".card").nth(5)).to_contain_text("idle for 2 h")
     expect(page.locator(".card").nth(0)).to_contain_text("alice")
     expect(page.locator("#simulated")).to_have_text("SIMULATED")
     expect(page.locator("#totals")).to_contain_text("1 held but idle")
@@ -207,6 +215,15 @@ def test_history_of_every_kind(opened: Open, seen: Seen) -> None:
     assert seen.said == []
 
 
+def test_without_a_history_the_rest_works(opened: Open) -> None:
+    page = opened()
+    page.route("**/api/v1/history*", lambda route: route.fulfill(status=404, json={"error": "no history is kept here"}))
+    page.reload()
+    expect(page.locator("#chart-note")).to_have_text("The history cannot be read: no history is kept here")
+    expect(page.locator(".chart")).to_be_hidden()
+    expect(page.locator(".card")).to_have_count(8)
+
+
 def test_old_data_and_a_lost_server_are_said(opened: Open) -> None:
     source = SceneSource()
     with serving(source) as address:
@@ -231,3 +248,34 @@ def test_without_a_driver_the_reason(opened: Open, seen: Seen) -> None:
         expect(page.locator("#problems")).to_contain_text("No GPU can be shown: there is no NVIDIA driver")
         expect(page.locator("#people")).to_contain_text("Nobody has a process on a GPU.")
         assert seen.said == []
+
+
+def test_gpudock_serve_has_the_page(opened: Open, seen: Seen, session_root: Path) -> None:
+    folder = session_root / "page"
+    build.build(description.make(2, "H200", "580.159.04", mig=("", "3g.71gb,1g.18gb")), str(folder), runner=proc.run)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    argv = [sys.executable, "-m", "gpudock", "serve", "--simulated", str(folder), "--listen", f"127.0.0.1:{port}"]
+    argv += ["--history", str(session_root / "page.db")]
+    env = os.environ | {"GPUDOCK_RUN_DIR": str(session_root / "page-run")}
+    running = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=env)
+    try:
+        assert running.stderr is not None
+        said = running.stderr.readline() + running.stderr.readline()
+        assert f"http://127.0.0.1:{port} (page: /" in said
+        for _ in range(100):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        page = opened(f"http://127.0.0.1:{port}/", empty=True)
+        expect(page.locator(".card")).to_have_count(2)
+        expect(page.locator(".card").nth(1)).to_contain_text("3g.71gb")
+        expect(page.locator(".card").nth(0)).to_contain_text("free")
+        expect(page.locator("#simulated")).to_be_visible()
+        expect(page.locator("#usage")).to_contain_text("Nothing is recorded for this period.")
+        assert seen.said == []
+    finally:
+        running.terminate()
+        running.communicate(timeout=10)
+    assert running.returncode == 0

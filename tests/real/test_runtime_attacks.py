@@ -28,7 +28,7 @@ from gpudock.start import asked, changes, current, encode, injection, oci, runti
 from gpudock.start.changes import Changes
 from gpudock.start.volumes import ContainerRoot
 from real import runtime_stage
-from real.harness import mounts, runtimes
+from real.harness import mounts, rootfs, runtimes
 from real.harness.commands import run
 from real.harness.engines import Engine
 from real.harness.product import Product, product
@@ -579,6 +579,70 @@ def test_an_engines_volume_and_its_tmpfs(configured: Configured, covered: str) -
         else:
             assert done.returncode != 0
             assert f"the volume on {covered} covers it" in done.stderr
+
+
+# --- hostile images, by engines ---------------------------------------------------------------------------------------
+
+LINKED = (
+    *("/etc/ld.so.cache", "/etc/ld.so.conf.d", "/usr/bin/nvidia-smi", "/usr/local/nvidia", "/usr/local"),
+    *("/etc/OpenCL", "/dev", "/proc", "/sys"),
+)
+
+
+def trapped(root: Path, marker: Path) -> None:
+    """The image's own libraries and modules where a loader or an interpreter on the host could look for its own."""
+    source = root.with_name("poison.c")
+    source.write_text(POISON % marker)
+    run(["cc", "-shared", "-fPIC", "-o", str(root / "poison.so"), str(source)])
+    for name in ("json", "os", "_json", "sitecustomize", "entry", "runtime", "gpudock"):
+        (root / f"{name}.py").write_text(PYTHON_POISON.format(str(marker)))
+    compat = root / "usr/local/cuda/compat/libnvidia-ml.so.6"  # of CVE-2024-0132
+    compat.mkdir(parents=True)
+    (compat / "libnvidia-ml.so.7").symlink_to("../" * 8 + "..")
+
+
+@pytest.mark.parametrize("place", ["traps", *LINKED])
+def test_hostile_images_by_engines(configured: Configured, tmp_path: Path, place: str) -> None:
+    """T1 to T11, and the shapes of links, as an engine hands such an image over: refused, or harmless."""
+    host, marker, root = tmp_path / "host", tmp_path / "marker", tmp_path / "image"
+    host.mkdir()
+    (host / "owned").write_text("the host's")
+    rootfs.TREES["tiny"](root)
+    if place == "traps":
+        trapped(root, marker)
+    else:
+        target = root / place[1:]
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        target.unlink(missing_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(host / "owned" if place.endswith(("cache", "smi")) else host)
+    rootfs.pack(root, tmp_path / "image.tar")
+    reference = "localhost/gpudock-test/hostile"
+    changes = (
+        "ENV LD_PRELOAD=/proc/self/cwd/poison.so",
+        "ENV PYTHONPATH=/proc/self/cwd",
+        "ENV PYTHONHOME=/proc/self/cwd",
+    )
+    flags = [word for change in changes for word in ("--change", change)] if place == "traps" else []
+    configured.engine.run("import", *flags, str(tmp_path / "image.tar"), reference)
+    before = digest(host), mounted(configured)
+    asks = ("-e", ALL, "-e", EVERYTHING)
+    try:
+        done = configured.engine.run(
+            *("run", *configured.flags, "--rm", "--network", "none", *asks, reference),
+            *("/bin/sh", "-c", f"cat {host}/owned; /probe {CUDA}"),
+            check=False,
+        )
+    finally:
+        configured.engine.run("rmi", reference)
+    assert (digest(host), mounted(configured)) == before
+    assert not marker.exists()
+    assert "the host's" not in done.stdout
+    assert "Traceback" not in done.stderr
+    assert "unexpected" not in done.stderr
+    if place == "traps":
+        assert FOUND in done.stdout, done.stderr
 
 
 # --- hostile input ----------------------------------------------------------------------------------------------------

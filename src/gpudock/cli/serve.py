@@ -35,7 +35,7 @@ class _Wish(NamedTuple):
     history: str  # "": none is kept
 
 
-def serve(*, install_units: bool, remove_units: bool, **options: Any) -> None:  # noqa: ANN401  a verb's options
+def serve(*, install_units: bool, remove_units: bool, dashboards: str, **options: Any) -> None:  # noqa: ANN401  a verb's options
     """Serve who uses which GPU: /metrics for Prometheus, /api/v1 as JSON and events, a page for the browser.
 
     \b
@@ -49,6 +49,9 @@ def serve(*, install_units: bool, remove_units: bool, **options: Any) -> None:  
     """
     if install_units or remove_units:
         _units(remove=remove_units)
+        return
+    if dashboards:
+        _write_dashboards(dashboards)
         return
     _installed()
     host = [options.pop(name) for name in ("driver_root", "dev_root", "simulated")]
@@ -218,6 +221,17 @@ def _units(*, remove: bool) -> None:
     show("\n".join(done))
 
 
+def _write_dashboards(folder: str) -> None:
+    from gpudock import publish
+    from gpudock.cli.terminal import show
+    from gpudock.monitor import grafana
+
+    for name, content in grafana.files().items():
+        path = os.path.join(folder, name)
+        publish.write(path, content)
+        show(path)
+
+
 SERVE = Verb(
     serve,
     (
@@ -246,6 +260,13 @@ SERVE = Verb(
         Option(("--history",), "history", "Keep the history here. [default: /var/lib/gpudock/history.db]", "", "FILE"),
         Option(("--no-history",), "no_history", "Keep no history.", default=False),
         Option(("--install-units",), "install_units", "Install and start a systemd unit that serves.", default=False),
+        Option(
+            ("--dashboards",),
+            "dashboards",
+            "Only write Grafana's dashboards and Prometheus' alert rules into this folder.",
+            "",
+            "FOLDER",
+        ),
         Option(("--remove-units",), "remove_units", "Take it away again.", default=False),
         *HOST[:3],
     ),

@@ -6,16 +6,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, sync_playwright
 
+from gpudock.monitor.exposition import Exposition
 from gpudock.monitor.page.routes import routes
 from gpudock.monitor.serve import application
+from gpudock.monitor.shares import Tally
 from unit.monitor.scene import SceneHistory, SceneSource
-
-if TYPE_CHECKING:
-    import uvicorn
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
@@ -84,31 +82,30 @@ class Seen:
 
 @contextmanager
 def serving(source: SceneSource) -> Iterator[str]:
-    """The address of a server that is there meanwhile."""
-    server, address, thread = _started(source)
-    try:
-        yield address
-    finally:
-        stop(server, thread)
-
-
-def _started(source: SceneSource) -> "tuple[uvicorn.Server, str, threading.Thread]":
+    """The address of a server that is there meanwhile: page, JSON, events and metrics."""
     import uvicorn
 
+    tally = Tally()
+    ended = threading.Event()
+
+    def add() -> None:
+        while not ended.wait(0.3):
+            tally.add(source.latest())
+
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        application(source, SceneHistory(), routes()), log_level="critical", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    return server, f"http://127.0.0.1:{listener.getsockname()[1]}/", thread
-
-
-def stop(server: "uvicorn.Server", thread: threading.Thread) -> None:
-    server.should_exit = True
-    thread.join(10)
-    assert not thread.is_alive()
+    app = application(source, SceneHistory(), routes(), Exposition(source, tally))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
+    threads = [threading.Thread(target=add), threading.Thread(target=server.run, kwargs={"sockets": [listener]})]
+    for thread in threads:
+        thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    finally:
+        ended.set()
+        server.should_exit = True
+        for thread in threads:
+            thread.join(10)
+            assert not thread.is_alive()
 
 
 @contextmanager

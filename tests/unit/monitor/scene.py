@@ -18,6 +18,7 @@ from gpudock.monitor.sample import (
     Person,
     Power,
     Process,
+    Profiling,
     Sample,
     Temperature,
     Use,
@@ -55,7 +56,7 @@ def sample(now: float) -> Sample:
         cuda="13.0",
         gpus=tuple(_gpu(index, processes, now) for index in range(8)),
         processes=processes,
-        containers=tuple(_container(place, processes) for place in range(len(_HELD))),
+        containers=tuple(_container(place, processes, now) for place in range(len(_HELD))),
         people=_people(processes),
         engines=(Engine(name="docker"), Engine(name="podman", problem="it gave no answer within 5 s")),
         problems=("podman: it gave no answer within 5 s",),
@@ -118,13 +119,14 @@ def _gpu(index: int, processes: tuple[Process, ...], now: float) -> Gpu:
         remapped=base.remapped,
         pcie=base.pcie,
         nvlink=base.nvlink,
+        profiling=Profiling(graphics=load / 100, sm=load / 110, tensor=load / 200, dram=load / 150),
         xids=base.xids if index == 6 else (),
         mig=False,
         idle=8040.0 + now % 3600 if index == 5 else None,
     )
 
 
-def _container(place: int, processes: tuple[Process, ...]) -> Container:
+def _container(place: int, processes: tuple[Process, ...], now: float) -> Container:
     name, image, environment, person, uid, _, _, load = _HELD[place]
     its = [each for each in processes if each.container == f"{place:x}" * 64]
     return Container(
@@ -137,7 +139,12 @@ def _container(place: int, processes: tuple[Process, ...]) -> Container:
         gpus=tuple(each.gpu for each in its),
         memory=_memory(its),
         utilization=sum(each.utilization.gpu for each in its if isinstance(each.utilization.gpu, int)),
-        use=Use(cpu=load / 12, memory=(place + 2) * 7 * GIB, memory_limit=None if place % 2 else 256 * GIB),
+        use=Use(
+            cpu=load / 12,
+            cpu_seconds=now % 1e6 * load / 12,
+            memory=(place + 2) * 7 * GIB,
+            memory_limit=None if place % 2 else 256 * GIB,
+        ),
     )
 
 

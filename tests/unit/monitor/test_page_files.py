@@ -53,6 +53,11 @@ def test_what_a_file_names_is_there() -> None:
     assert set(named) <= set(FILES)
 
 
+def test_modules_are_fetched_at_once_and_not_one_after_the_other() -> None:
+    preloaded = re.findall(r'rel="modulepreload" href="page/([^"]+)"', OURS["index.html"])
+    assert sorted([*preloaded, "main.js", "theme.js"]) == sorted(SCRIPTS)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_word_that_is_used_is_there(language: str) -> None:
     used = set(re.findall(r'data-word="(\w+)"', OURS["index.html"]))

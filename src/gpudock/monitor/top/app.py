@@ -10,6 +10,7 @@ from textual.app import App, ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.events import Resize
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from gpudock import proc
@@ -24,6 +25,7 @@ from gpudock.monitor.top.table import Table
 from gpudock.plan.quote import quote
 
 _T = TypeVar("_T")
+_Widget = TypeVar("_Widget", bound=Widget)
 LOOK = 0.5  # seconds
 READ = 8.0  # seconds that a message stays
 REMEMBERED = 60  # samples, for the small lines
@@ -81,21 +83,33 @@ class Top(App[None]):
         yield Static(id="foot", markup=False)
 
     def on_mount(self) -> None:
-        self.query_one(Table).focus()
+        self._part("#table", Table).focus()
         self.draw()
         self.set_interval(LOOK, self.look)
+
+    @property
+    def _there(self) -> bool:
+        """Not at the very beginning and at the end, when timers still run and there is nothing to draw on."""
+        return bool(self.screen_stack) and bool(self.screen_stack[0].query("#foot"))
+
+    def _part(self, selector: str, kind: type[_Widget]) -> _Widget:
+        """Of the main screen, also while help or a question lies over it."""
+        return self.screen_stack[0].query_one(selector, kind)
 
     def on_resize(self, _: Resize) -> None:
         self.call_after_refresh(self.draw)
 
     def look(self) -> None:
-        """Takes the newest sample; an old one is drawn again, since it has become older."""
+        """Takes the newest sample; of the same one only the age is news."""
         newest = self._source.latest()
-        if self._paused:
+        if self._paused or not self._there:
             return
-        if newest.number != self._sample.number:
-            self._remember(newest)
+        same = newest.number == self._sample.number
         self._sample = newest
+        if same:
+            self._part("#head", Static).update(self._head())
+            return
+        self._remember(newest)
         self.draw()
 
     def _remember(self, sample: Sample) -> None:
@@ -105,16 +119,16 @@ class Top(App[None]):
             last.append(None if isinstance(busy, Missing) else busy / 100)
 
     def draw(self) -> None:
-        if not self.screen_stack or not self.query("#lines"):
+        if not self._there:
             return
-        self.query_one("#head", Static).update(self._head())
+        self._part("#head", Static).update(self._head())
         lines = panel.lines(
             self._sample, {key: [*last] for key, last in self._before.items()}, self.size.width - 2, self._wanted.follow
         )
-        self.query_one("#lines", Static).update(Text("\n").join(_text(line) for line in lines))
+        self._part("#lines", Static).update(Text("\n").join(_text(line) for line in lines))
         self._say()
-        self.query_one(Table).fill(view.rows(self._sample, self._wanted), self._wanted)
-        self.query_one("#foot", Static).update(self._foot())
+        self._part("#table", Table).fill(view.rows(self._sample, self._wanted), self._wanted)
+        self._part("#foot", Static).update(self._foot())
 
     def _head(self) -> Text:
         sample = self._sample
@@ -132,7 +146,7 @@ class Top(App[None]):
     def _say(self) -> None:
         said = [quote(each, 300) for each in self._sample.problems]
         said += [self._message] if self._message else []
-        box = self.query_one("#said", Static)
+        box = self._part("#said", Static)
         box.set_class(not said, "none")
         box.update("\n".join(said))
 
@@ -168,7 +182,7 @@ class Top(App[None]):
         self.draw()
 
     def action_filter(self) -> None:
-        box = self.query_one("#filter", Input)
+        box = self._part("#filter", Input)
         box.add_class("shown")
         box.focus()
 
@@ -176,21 +190,21 @@ class Top(App[None]):
         self._want(self._wanted._replace(filter=event.value.strip()))
 
     def on_input_submitted(self) -> None:
-        self.query_one("#filter", Input).remove_class("shown")
-        self.query_one(Table).focus()
+        self._part("#filter", Input).remove_class("shown")
+        self._part("#table", Table).focus()
 
     def action_all(self) -> None:
         """One step: the filter first, then the container that is followed."""
-        box = self.query_one("#filter", Input)
+        box = self._part("#filter", Input)
         if self._wanted.filter or box.has_class("shown"):
             box.remove_class("shown")
             box.value = ""
-            self.query_one(Table).focus()
+            self._part("#table", Table).focus()
         elif self._wanted.follow:
             self._want(self._wanted._replace(follow=""))
 
     def action_follow(self) -> None:
-        row = self.query_one(Table).current
+        row = self._part("#table", Table).current
         if row is not None and row.container:
             self._want(self._wanted._replace(follow=row.container))
         elif row is not None:
@@ -203,12 +217,12 @@ class Top(App[None]):
         self.set_timer(READ, lambda: self._forget(what))
 
     def _forget(self, what: str) -> None:
-        if self._message == what:
+        if self._message == what and self._there:
             self._message = ""
             self._say()
 
     def action_logs(self) -> None:
-        row = self.query_one(Table).current
+        row = self._part("#table", Table).current
         try:
             argv = act.logs(act.chosen(self._sample, row.container if row else ""))
         except GpudockError as error:
@@ -222,7 +236,7 @@ class Top(App[None]):
 
     @work
     async def action_stop(self) -> None:
-        row = self.query_one(Table).current
+        row = self._part("#table", Table).current
         try:
             container = act.chosen(self._sample, row.container if row else "")
             act.stoppable(container, self._me)

@@ -62,6 +62,8 @@ class Table(ScrollView, can_focus=True):
         return self.scrollable_content_region.width
 
     def fill(self, rows: tuple[Row, ...], wanted: Wanted) -> None:
+        if (rows, wanted, self._width) == (self.rows, self.wanted, self.virtual_size.width):
+            return
         key = self.current.key if self.current else None
         self.rows = rows
         self.wanted = wanted

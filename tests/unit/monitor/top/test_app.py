@@ -185,6 +185,22 @@ def test_an_engine_that_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None
     shown(work, "down", "down", size=(120, 30), run=lambda _: Result(1, "", "permission denied"))
 
 
+def test_samples_and_messages_come_while_help_is_open() -> None:
+    source = demo.DemoSource()
+
+    async def work(pilot: Pilot[None], app: Top) -> None:
+        await pilot.press("end", "l", "question_mark")
+        await pilot.pause()
+        app._forget(app._message)
+        for _ in range(2):
+            source.step()
+            app.look()
+            app.look()
+        await pilot.press("escape")
+
+    assert " 87 %" in shown(work, source=source)
+
+
 def test_logs_need_a_container() -> None:
     found = shown(None, "end", "l", size=(120, 30))
     assert "No engine that can be asked here has the container c3c3c3c3c3c3." in found

@@ -28,7 +28,7 @@ export default {
   totalMemory: "{memory} of memory",
   inUse: "in use",
   free: "free",
-  idle: "idle, held for {time}",
+  idle: "idle for {time}",
   idleSaid: "GPU {gpu} is held but has been idle for {time}.",
   unknown: "unknown",
   unknownState: "state unknown",

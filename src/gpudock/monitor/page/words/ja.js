@@ -28,7 +28,7 @@ export default {
   totalMemory: "メモリ {memory}",
   inUse: "使用中",
   free: "空き",
-  idle: "占有されたまま{time}未使用",
+  idle: "未使用のまま {time}",
   idleSaid: "GPU {gpu} は占有されたまま{time}使われていません。",
   unknown: "不明",
   unknownState: "状態不明",

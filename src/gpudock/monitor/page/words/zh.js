@@ -28,7 +28,7 @@ export default {
   totalMemory: "显存 {memory}",
   inUse: "使用中",
   free: "空闲",
-  idle: "占用但已空闲 {time}",
+  idle: "闲置 {time}",
   idleSaid: "GPU {gpu} 被占用，但已空闲 {time}。",
   unknown: "未知",
   unknownState: "状态未知",

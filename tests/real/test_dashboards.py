@@ -1,0 +1,158 @@
+"""A real Prometheus that scrapes us: the panels of popular dashboards and of our own have something to show."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from gpudock import proc
+from gpudock.monitor import grafana
+from gpudock.testing.simulate import build, description
+from gpudock.testing.simulate.machine import Process
+from real.harness.page import serving
+from real.harness.prometheus import Prometheus, prometheus
+from unit.monitor.scene import SceneSource
+
+pytestmark = pytest.mark.real
+
+RULES = Path(grafana.__file__).parent / "gpudock-alerts.yml"
+# Dashboard 12239, and its variables. The tensor panel needs a GPU that measures itself, which no simulated one does.
+NVIDIA = (
+    'DCGM_FI_DEV_GPU_TEMP{instance=~".*", gpu=~".*"}',
+    'avg(DCGM_FI_DEV_GPU_TEMP{instance=~".*", gpu=~".*"})',
+    'DCGM_FI_DEV_POWER_USAGE{instance=~".*", gpu=~".*"}',
+    'sum(DCGM_FI_DEV_POWER_USAGE{instance=~".*", gpu=~".*"})',
+    'DCGM_FI_DEV_SM_CLOCK{instance=~".*", gpu=~".*"} * 1000000',
+    'DCGM_FI_DEV_GPU_UTIL{instance=~".*", gpu=~".*"}',
+    'DCGM_FI_DEV_FB_USED{instance=~".*", gpu=~".*"}',
+    'max(DCGM_FI_DEV_GPU_TEMP{Hostname=~".+", gpu=~".*"}) by (Hostname, gpu, UUID)',  # since 2025
+)
+# Dashboard 14574: what it reads, each of the GPU that is chosen.
+DETAIL = (
+    *(
+        "nvidia_smi_gpu_info",
+        "nvidia_smi_index",
+        "nvidia_smi_utilization_gpu_ratio",
+        "nvidia_smi_utilization_memory_ratio",
+    ),
+    *("nvidia_smi_memory_used_bytes", "nvidia_smi_memory_total_bytes", "nvidia_smi_temperature_gpu"),
+    *("nvidia_smi_power_draw_watts", "nvidia_smi_power_limit_watts", "nvidia_smi_enforced_power_limit_watts"),
+    *("nvidia_smi_power_default_limit_watts", "nvidia_smi_energy_joules_total", "nvidia_smi_fan_speed_ratio"),
+    *("nvidia_smi_clocks_current_graphics_clock_hz", "nvidia_smi_clocks_current_sm_clock_hz"),
+    *("nvidia_smi_clocks_current_memory_clock_hz", "nvidia_smi_clocks_current_video_clock_hz"),
+    *("nvidia_smi_clocks_max_graphics_clock_hz", "nvidia_smi_clocks_max_memory_clock_hz", "nvidia_smi_pstate"),
+    *("nvidia_smi_pcie_throughput_tx_bytes_per_second", "nvidia_smi_pcie_throughput_rx_bytes_per_second"),
+    *("nvidia_smi_clocks_event_reasons_hw_thermal_slowdown", "nvidia_smi_clocks_event_reasons_sw_power_cap"),
+    *("nvidia_smi_clocks_throttle_reasons_hw_thermal_slowdown", "nvidia_smi_compute_mode"),
+    *("nvidia_smi_ecc_errors_uncorrected_aggregate_total", "nvidia_smi_xid_errors_total"),
+    *(
+        "nvidia_smi_xid_last_timestamp_seconds",
+        "nvidia_smi_compute_app_info",
+        "nvidia_smi_compute_app_used_memory_bytes",
+    ),
+)
+OF_THE_MACHINE = ("nvidia_smi_compute_apps_last_collect_success", "nvidia_smi_last_collect_success")
+OF_MIG = ("nvidia_smi_mig_info", "nvidia_smi_mig_memory_used_bytes")
+
+
+@pytest.fixture(scope="module")
+def machine(session_root: Path) -> Path:
+    """Two H200: one with everything that can be told, one with MIG."""
+    made = description.make(2, "H200", "580.159.04", mig=("", "3g.71gb,1g.18gb"))
+    holder = Process(pid=1, name="python3", used_memory=1 << 30, utilization=30)
+    first = replace(
+        made.gpus[0], utilization=40, power=350_000, pcie=5000, links=18, fan=55, xid=79, processes=(holder,)
+    )
+    folder = session_root / "dashboards"
+    build.build(replace(made, gpus=(first, *made.gpus[1:])), str(folder), runner=proc.run)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scraped(machine: Path, session_root: Path) -> Iterator[Prometheus]:
+    """`gpudock serve` on simulated GPUs as the job serve, a busy server as the job scene."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    argv = [sys.executable, "-m", "gpudock", "serve", "--simulated", str(machine), "--listen", f"127.0.0.1:{port}"]
+    argv += ["--families", "gpudock,dcgm,nvidia_smi", "--process-series", "--no-history"]
+    env = os.environ | {"GPUDOCK_RUN_DIR": str(session_root / "dashboards-run")}
+    running = subprocess.Popen(argv, stderr=subprocess.DEVNULL, env=env)
+    folder = session_root / "prometheus"
+    folder.mkdir()
+    try:
+        with serving(SceneSource()) as scene:
+            targets = {"serve": f"127.0.0.1:{port}", "scene": scene.split("/")[2]}
+            with prometheus(folder, targets, (RULES,)) as started:
+                started.wait('DCGM_FI_DEV_GPU_TEMP{job="serve"}')
+                started.wait('nvidia_smi_pcie_throughput_tx_bytes_per_second{job="serve"}')  # after two slow looks
+                started.wait('increase(gpudock_user_gpu_held_seconds_total{job="scene"}[20s]) > 1')
+                yield started
+    finally:
+        running.terminate()
+        running.wait(10)
+
+
+def test_dashboard_12239_has_no_empty_panel(scraped: Prometheus) -> None:
+    assert [query for query in NVIDIA if not scraped.values(query.replace("{", '{job="serve", ', 1))] == []
+
+
+def test_dashboard_14574_has_no_empty_panel(scraped: Prometheus) -> None:
+    chosen = scraped.values('nvidia_smi_index{job="serve"} == 0')[0]["metric"]["uuid"]
+    assert not chosen.startswith("GPU-")
+    queries = [f'{name}{{uuid="{chosen}"}}' for name in DETAIL] + [
+        f'{name}{{job="serve"}}' for name in (*OF_THE_MACHINE, *OF_MIG)
+    ]
+    assert [query for query in queries if not scraped.values(query)] == []
+    joined = f'nvidia_smi_utilization_gpu_ratio{{uuid="{chosen}"}} * on (uuid) group_left (name) nvidia_smi_gpu_info'
+    assert scraped.values(joined)[0]["metric"]["name"] == "NVIDIA H200"
+
+
+def panels(name: str) -> list[tuple[str, str]]:
+    board = json.loads(grafana.files()[name])
+    return [(panel["title"], each["expr"]) for panel in board["panels"] for each in panel["targets"]]
+
+
+@pytest.mark.parametrize("name", ["gpudock-gpus.json", "gpudock-people.json"])
+def test_our_dashboards_have_no_empty_panel(scraped: Prometheus, name: str) -> None:
+    empty = []
+    for title, expression in panels(name):
+        query = expression.replace("$__rate_interval", "10s").replace("$__range", "20s")
+        query = re.sub(r"\$(instance|gpu|user)", ".*", query)
+        assert "$" not in query, query
+        if not scraped.values(query):
+            empty.append(f"{title}: {query}")
+    assert empty == []
+
+
+def test_what_dashboards_choose_from(scraped: Prometheus) -> None:
+    for name in grafana.NAMES[:2]:
+        for variable in json.loads(grafana.files()[name])["templating"]["list"][1:]:
+            found = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"])
+            assert found is not None
+            series = scraped.values(found[1].replace("$instance", ".*"))
+            assert {each["metric"][found[2]] for each in series} > set()
+
+
+def test_alerts_are_good_rules_and_fire_when_they_should(scraped: Prometheus) -> None:
+    checked = subprocess.run(["promtool", "check", "rules", RULES], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "11 rules found" in checked.stdout
+    loaded = [rule for group in scraped.ask("rules")["groups"] for rule in group["rules"]]
+    assert [rule["lastError"] for rule in loaded if rule.get("lastError")] == []
+    assert len(loaded) == 11
+
+
+def test_alerts_over_time(tmp_path: Path) -> None:
+    """promtool runs the rules on invented hours."""
+    source = Path(__file__).parents[1] / "data" / "monitor" / "alerts_test.yml"
+    test = tmp_path / "alerts_test.yml"
+    test.write_text(source.read_text().replace("gpudock-alerts.yml", str(RULES)))
+    ran = subprocess.run(["promtool", "test", "rules", test], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
