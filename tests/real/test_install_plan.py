@@ -24,8 +24,8 @@ STEPS = ("docker_packages", "docker_service", "runtime", "verify")
 PATIENCE = 120.0
 MOMENTS = (
     f"[ -e {STATE}/begun/docker_packages ]",
-    f"[ -e {STATE}/docker_packages.before ] && grep -q Unpacking {STATE}/said",
-    f"grep -q 'Setting up containerd' {STATE}/said",
+    f"[ -e {STATE}/docker_packages.before ] && grep -qs Unpacking {STATE}/said",
+    "dpkg-query -W -f '${db:Status-Status}' containerd 2>/dev/null | grep -qx installed",
     f"[ -e {STATE}/begun/docker_service ]",
     f"[ -e {STATE}/begun/runtime ]",
     f"[ -e {STATE}/begun/verify ]",

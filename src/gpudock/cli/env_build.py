@@ -4,6 +4,8 @@ import os
 from typing import TYPE_CHECKING
 
 from gpudock.cli import env_session
+from gpudock.cli.env_here import engine_of
+from gpudock.cli.run import WHICH_ENGINE
 from gpudock.cli.terminal import say, show
 from gpudock.cli.verb import Option, Verb
 
@@ -23,7 +25,7 @@ PROGRESS = Option(
 
 def _build(
     *,
-    folder: str,
+    folder: str | None,
     base: str,
     network: str,
     no_cache: bool,
@@ -39,7 +41,7 @@ def _build(
     the image is printed: the environment's, with the lock's hash.
     """
     project = env_session.project(folder)
-    session = env_session.begin(engine, context, host)
+    session = engine_of(engine, context, host)
     locked = lock(session, project, base=base, network=network)
     show(image(session, project, locked, network=network, no_cache=no_cache, gpus=gpus, progress=progress))
     return 0
@@ -54,7 +56,7 @@ def lock(session: "Session", project: "Project", *, base: str = "", network: str
 
     locked = locking.read(project.folder)
     if locked is None:
-        say("there is no gpudock.lock yet: asking for packages")
+        say("there is no gpudock.lock yet: it is made now")
         wish = locking.Wish(network, base, env_session.machine(None, session), tables.load())
         locked = locking.make(session, project, wish, pull)
         locking.save(project.folder, locked)
@@ -98,6 +100,6 @@ build = Verb(
         Option(("--base",), "base", "The base image, where gpudock.yaml names none.", default="", metavar="IMAGE"),
         env_session.NETWORK,
         env_session.FOLDER,
-        *env_session.ENGINE,
+        *WHICH_ENGINE,
     ),
 )

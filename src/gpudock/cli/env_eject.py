@@ -3,7 +3,9 @@
 import os
 
 from gpudock.cli import env_session
+from gpudock.cli.env_here import engine_of
 from gpudock.cli.env_words import verb
+from gpudock.cli.run import WHICH_ENGINE
 from gpudock.cli.terminal import show
 from gpudock.cli.verb import Option
 
@@ -12,7 +14,7 @@ _FOLDERS = {"dockerfile": "eject", "compose": "eject", "devcontainer": ".devcont
 
 def _eject(
     *,
-    folder: str,
+    folder: str | None,
     output: str | None,
     base: str,
     network: str,
@@ -45,7 +47,7 @@ def _eject(
     target = os.path.join(project.folder, output or _FOLDERS[words[0]])
     if os.path.isdir(target) and os.listdir(target):
         raise RefusedError(f"{target} has files in it.", mend="name another folder: -o FOLDER")
-    session = env_session.begin(engine, context, host)
+    session = engine_of(engine, context, host)
     locked = lock(session, project, base=base, network=network)
     written = build.context(session, project, locked, buildkit=False, pull=pull)
     if words[0] == "compose":
@@ -65,7 +67,7 @@ eject = verb(
         Option(("--base",), "base", "The base image, where gpudock.yaml names none.", default="", metavar="IMAGE"),
         env_session.NETWORK,
         env_session.FOLDER,
-        *env_session.ENGINE,
+        *WHICH_ENGINE,
     ),
     ("dockerfile|compose|devcontainer",),
 )

@@ -2,8 +2,9 @@
 
 import json
 
-from gpudock.cli import env_session
+from gpudock.cli.env_here import engine_of
 from gpudock.cli.env_words import verb
+from gpudock.cli.run import WHICH_ENGINE
 from gpudock.cli.terminal import say, show
 from gpudock.cli.verb import Option
 
@@ -28,7 +29,7 @@ def _images(
     from gpudock.env.image import store
     from gpudock.env.words import size
 
-    found = store.stored(env_session.begin(engine, context, host), everybody=everybody)
+    found = store.stored(engine_of(engine, context, host), everybody=everybody)
     if as_json:
         show(json.dumps([each._asdict() for each in found], indent=2))
         return 0
@@ -52,12 +53,12 @@ def _rmi(*, everybody: bool, engine: str | None, context: str | None, host: str 
 
     if not words:
         raise UsageError("Which image?", mend="gpudock env images shows them")
-    session = env_session.begin(engine, context, host)
+    session = engine_of(engine, context, host)
     for name in words:
         removed = store.remove(session, name, everybody=everybody)
         show(f"removed {removed.names[0] if removed.names else removed.id[:12]}")
     return 0
 
 
-images = verb(_images, (_ALL, Option(("--json",), "as_json", "Print JSON.", default=False), *env_session.ENGINE))
-rmi = verb(_rmi, (_ALL, *env_session.ENGINE), ("IMAGE...",), most=100)
+images = verb(_images, (_ALL, Option(("--json",), "as_json", "Print JSON.", default=False), *WHICH_ENGINE))
+rmi = verb(_rmi, (_ALL, *WHICH_ENGINE), ("IMAGE...",), most=100)

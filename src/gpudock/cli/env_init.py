@@ -21,7 +21,7 @@ TEMPLATES = (
 )  # as env.initial has them; that is not imported for --help
 
 
-def _init(*, template: str | None, name: str | None, folder: str, yes: bool) -> int:
+def _init(*, template: str | None, name: str | None, folder: str | None, yes: bool) -> int:
     """Write gpudock.yaml for this folder: commented, with what its requirements.txt or environment.yml tell.
 
     On a terminal a few things are asked; with --template, or --yes, or without a terminal, nothing is. A file that is
@@ -35,7 +35,7 @@ def _init(*, template: str | None, name: str | None, folder: str, yes: bool) -> 
     from gpudock.errors import RefusedError
     from gpudock.publish import write
 
-    here = os.path.realpath(folder)
+    here = os.path.realpath(folder or ".")
     path = os.path.join(here, naming.RECIPE_FILE)
     if os.path.lexists(path):
         raise RefusedError(f"{path} is there already.", mend="change it with an editor, or remove it first")

@@ -1,13 +1,15 @@
 """`gpudock lock`: which base, packages and CUDA an environment is made of, settled; and whether a machine runs it."""
 
 from gpudock.cli import env_session
+from gpudock.cli.env_here import engine_of
+from gpudock.cli.run import WHICH_ENGINE
 from gpudock.cli.terminal import say, show
 from gpudock.cli.verb import Option, Verb
 
 
 def _lock(
     *,
-    folder: str,
+    folder: str | None,
     check: bool,
     machine: str | None,
     base: str,
@@ -34,8 +36,11 @@ def _lock(
     project = env_session.project(folder)
     if check:
         return _check(folder, machine)
-    session = env_session.begin(engine, context, host)
-    wish = locking.Wish(network, base, env_session.machine(machine, session), tables.load())
+    known = tables.load()
+    if machine:  # what cannot run there needs no engine to be refused
+        locking.decide(project, env_session.machine(machine), known)
+    session = engine_of(engine, context, host)
+    wish = locking.Wish(network, base, env_session.machine(machine, session), known)
     made = locking.make(session, project, wish, pull)
     locking.save(project.folder, made)
     say(f"gpudock.lock: {describe(made)}")
@@ -59,7 +64,7 @@ def describe(made: "object") -> str:
     return ", ".join(filter(None, parts))
 
 
-def _check(folder: str, machine: str | None) -> int:
+def _check(folder: str | None, machine: str | None) -> int:
     from gpudock.env.choose import tables
     from gpudock.env.image import locking
     from gpudock.errors import InputError, RefusedError
@@ -86,6 +91,6 @@ lock = Verb(
         Option(("--base",), "base", "The base image, where gpudock.yaml names none.", default="", metavar="IMAGE"),
         env_session.NETWORK,
         env_session.FOLDER,
-        *env_session.ENGINE,
+        *WHICH_ENGINE,
     ),
 )

@@ -1,9 +1,8 @@
-"""What every verb of environments begins with: the project of a folder, and an engine that answers."""
+"""What the verbs that make an image begin with: the project, and the machine that it is for. See also env_here."""
 
 import os
 from typing import TYPE_CHECKING
 
-from gpudock.cli.run import WHICH_ENGINE
 from gpudock.cli.terminal import say
 from gpudock.cli.verb import Option
 
@@ -12,8 +11,7 @@ if TYPE_CHECKING:
     from gpudock.env.project import Project
     from gpudock.env.session import Session
 
-FOLDER = Option(("--folder", "-C"), "folder", "The project's folder.", default=".", metavar="FOLDER")
-ENGINE = WHICH_ENGINE
+FOLDER = Option(("--folder", "-C"), "folder", "The project's folder. [default: this one]", metavar="FOLDER")
 NETWORK = Option(
     ("--network",), "network", "The network of the build, as docker's --network.", default="", metavar="NAME"
 )
@@ -22,22 +20,13 @@ FOR = Option(
 )
 
 
-def begin(engine: str | None, context: str | None, host: str | None) -> "Session":
-    """Raises EngineError when no engine answers."""
-    from gpudock import proc
-    from gpudock.engine import detect
-    from gpudock.env import owner, session
-
-    own = {key: value for key, value in (("engine", engine), ("context", context), ("host", host)) if value}
-    clients = detect.clients(own, detect.this_machine(os.environ))
-    return session.begin(clients, owner.here(os.environ), os.environ, proc.run, say)
-
-
-def project(folder: str) -> "Project":
+def project(folder: str | None) -> "Project":
+    """Of the folder named, else of the nearest with a gpudock.yaml from here upwards."""
+    from gpudock.cli import env_here
     from gpudock.env import owner
     from gpudock.env import project as projects
 
-    return projects.load(folder, owner.here(os.environ).uid)
+    return projects.load(env_here.folder(folder), owner.here(os.environ).uid)
 
 
 def machine(snapshot: str | None, session: "Session | None" = None) -> "Machine":
@@ -53,5 +42,5 @@ def machine(snapshot: str | None, session: "Session | None" = None) -> "Machine"
         told, why = remote.snapshot(session.client.endpoint.address, proc.run)
         if told is None:
             say(f"what the engine's machine runs is not known ({quote(why, 200)}): name it by --for")
-        return of_snapshot(told) if told else Machine()
+        return of_snapshot(told) if told else Machine(machine="")
     return of_snapshot(HostOptions(snapshot=snapshot).load(announce=snapshot is None))

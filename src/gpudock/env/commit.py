@@ -11,9 +11,10 @@ from gpudock.errors import EngineError, InputError
 from gpudock.plan.quote import quote
 from gpudock.proc import Command
 
-_PIP = ("python3", "-m", "pip", "list", "--format", "freeze", "--disable-pip-version-check")
-_APT = ("apt-mark", "showmanual")
-_DPKG = ("dpkg-query", "--show", "--showformat", "${binary:Package} ${Version}\n")
+# What a container has, in one go: starting one may take an engine seconds. Not every image has pip, or apt.
+_ASK = """python3 -m pip list --format freeze --disable-pip-version-check 2>/dev/null
+echo == manual; apt-mark showmanual 2>/dev/null
+echo == installed; dpkg-query --show --showformat '${binary:Package} ${Version}\\n' 2>/dev/null; true"""
 _PYTHON_LINE = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==(\S+)$")
 _SYSTEM_LINE = re.compile(r"^([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9]+)?(?: (\S+))?$")
 
@@ -32,25 +33,21 @@ class Added(NamedTuple):
 
 
 def installed(session: Session, there: Container) -> Packages:
-    """What the container has now. A container without pip or apt has none of their packages."""
-    pip = session.run(Command(command(session, there, _PIP, root=False), timeout=120.0))
-    manual = session.run(Command(command(session, there, _APT, root=True)))
-    dpkg = session.run(Command(command(session, there, _DPKG, root=True)))
-    wanted = set(_names(manual.out))
-    return Packages(
-        python_packages(pip.out), {name: version for name, version in system(dpkg.out).items() if name in wanted}
-    )
+    """What the container has now, as its user sees it."""
+    return read(session.run(Command(command(session, there, ("/bin/sh", "-c", _ASK), root=False), timeout=120.0)).out)
 
 
-def of_image(session: Session, reference: str, python: tuple[str, ...] = _PIP) -> Packages:
+def of_image(session: Session, reference: str) -> Packages:
     """The same of a fresh container of the image, which is gone afterwards."""
+    flags = ("--rm", "--network", "none", "--pull", "never", "--entrypoint", "/bin/sh")
+    return read(session.ask("run", *flags, reference, "-c", _ASK, timeout=300.0).out)
 
-    def told(words: tuple[str, ...]) -> str:
-        once = ("run", "--rm", "--network", "none", "--pull", "never", "--entrypoint", words[0], reference, *words[1:])
-        return session.ask(*once, timeout=120.0).out
 
-    wanted = set(_names(told(_APT)))
-    return Packages(python_packages(told(python)), {n: v for n, v in system(told(_DPKG)).items() if n in wanted})
+def read(text: str) -> Packages:
+    python, _, rest = text.partition("== manual\n")
+    manual, _, versions = rest.partition("== installed\n")
+    wanted = system(manual)
+    return Packages(python_packages(python), {name: each for name, each in system(versions).items() if name in wanted})
 
 
 def python_packages(text: str) -> dict[str, str]:
@@ -61,10 +58,6 @@ def python_packages(text: str) -> dict[str, str]:
 def system(text: str) -> dict[str, str]:
     found = (_SYSTEM_LINE.match(line.strip()) for line in text.splitlines())
     return {each[1]: each[2] or "" for each in found if each}
-
-
-def _names(text: str) -> list[str]:
-    return [*system(text)]
 
 
 def added(before: Packages, now: Packages) -> Added:

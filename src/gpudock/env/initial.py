@@ -99,7 +99,6 @@ gpus: 1{note}
 _SERVICES = """# Each is started, gets a free port of 127.0.0.1, and its own token or password.
 services:
 {jupyter}  # tensorboard: {{logdir: runs}}
-  # code: {{extensions: [ms-python.python]}}
   # ssh:
 """
 _REST = """# This folder is at /workspace. Limits and the rest, as docker means them:

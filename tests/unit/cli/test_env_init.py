@@ -97,6 +97,17 @@ def test_lock_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(*check) == 3
 
 
+def test_what_cannot_run_there_needs_no_engine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no engine
+    (tmp_path / "gpudock.yaml").write_text('framework: {pytorch: "2.13"}\n')
+    (tmp_path / "older.json").write_bytes(SNAPSHOT.read_bytes().replace(b"580.159.04", b"470.82.01"))
+    assert call("lock", "-C", str(tmp_path), "--for", str(tmp_path / "older.json")) == 5
+    assert "pytorch 2.7 with CUDA 11.8" in capsys.readouterr().err
+    assert call("lock", "-C", str(tmp_path), "--for", str(SNAPSHOT)) == 6
+
+
 def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("env", "schema") == 0
     assert json.loads(capsys.readouterr().out)["title"] == "gpudock.yaml"

@@ -47,3 +47,9 @@ def test_a_broken_file_is_one_error() -> None:
 def test_dpkgs_and_pips_lines() -> None:
     assert commit.system("libc6:amd64 2.36-9\nhtop 3.2\nE: no\n") == {"libc6": "2.36-9", "htop": "3.2"}
     assert commit.python_packages("-e git+x\nfoo @ file:///x\nbar==1\n") == {"bar": "1"}
+
+
+def test_what_a_container_says_in_one_go() -> None:
+    text = "cowsay==6\n== manual\nhtop\n== installed\nhtop 3.2\nlibc6:amd64 2.36\n"
+    assert commit.read(text) == Packages({"cowsay": "6"}, {"htop": "3.2"})
+    assert commit.read("") == Packages({}, {})

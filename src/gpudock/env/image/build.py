@@ -185,5 +185,6 @@ def _gone(said: list[str]) -> str:
         for pattern in _GONE:
             found = pattern.search(line)
             if found:
-                return " ".join(quote(value, 80) for value in found.groupdict().values() if value)
+                told = found.groupdict()
+                return " ".join(quote(value, 80) for value in (told["name"], told.get("version")) if value)
     return ""

@@ -64,6 +64,9 @@ add_group() { # NAME GID
 }
 
 make_user() {
+    for file in /etc /etc/passwd /etc/group; do
+        [ ! -L "$file" ] || fail "$file of the image is a link"
+    done
     for file in /etc/passwd /etc/group; do
         [ -e "$file" ] || (set -C && : >"$file") || fail "$file cannot be made"
     done
@@ -94,7 +97,10 @@ groups=$(echo "${GPUDOCK_GROUPS:-}" | tr ',' ' ')
 for group in $groups; do
     is_id "$group" || fail "GPUDOCK_GROUPS are not group ids"
 done
-command -v setpriv >/dev/null || fail "the image has no setpriv (util-linux), which becomes the user"
+case $(setpriv --help 2>&1 || :) in # busybox has one that cannot change the user
+    *--reuid*) ;;
+    *) fail "the image has no setpriv of util-linux, which becomes the user" ;;
+esac
 
 make_user
 for terminal in 0 1 2; do # the engine made it for root, and tmux or /dev/stdout open it again by name

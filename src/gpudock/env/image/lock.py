@@ -39,7 +39,7 @@ class Package(Locked, frozen=True):
 class Lock(Locked, frozen=True):
     format: int
     recipe: Sha256  # of what gpudock.yaml, and the files that it names, say about the image
-    architecture: Word  # as uname -m tells it
+    architecture: Annotated[str, Meta(pattern="^[a-z0-9_]*$")]  # as uname -m tells it; "": not known
     base: Base | None = None  # None: the user's own Dockerfile names it
     distribution: str = ""
     python: str = ""

@@ -15,6 +15,7 @@ from gpudock.env.image.requirements import Requirements
 from gpudock.env.image.resolve import Question, Resolved
 from gpudock.env.naming import LOCK_FILE
 from gpudock.env.project import Project
+from gpudock.env.recipe import Recipe
 from gpudock.env.session import Session
 from gpudock.errors import InputError, RefusedError
 from gpudock.plan import requirement
@@ -40,13 +41,9 @@ class Wish(NamedTuple):
 
 def make(session: Session, project: Project, wish: Wish, pull: base.Show) -> Lock:
     """Raises GpudockError. Nothing is pulled before it is known that the machine can run what is asked."""
-    recipe = project.recipe
     assert wish.tables is not None
-    named = requirements.read(recipe, project.folder)
-    recipe_hash = lock.recipe_hash(recipe, named.files)
-    if named.python_version and not recipe.python_version:
-        recipe = msgspec.structs.replace(recipe, python_version=named.python_version)
-    chosen = choice.choose(recipe, wish.machine, wish.tables)
+    recipe, named, chosen = decide(project, wish.machine, wish.tables)
+    recipe_hash = lock.recipe_hash(project.recipe, named.files)
     for note in (*named.notes, *chosen.notes):
         session.say(note)
     if recipe.dockerfile is not None:
@@ -54,13 +51,31 @@ def make(session: Session, project: Project, wish: Wish, pull: base.Show) -> Loc
     wanted = needs.needs(recipe)
     name = recipe.base or wish.base or _usual(recipe.framework_name, chosen, wish.tables)
     found = base.find(session.client, name, session.run, pull)
-    _required(found, wish.machine)
+    told = {name: value for name, value in recipe.env.items() if value is not None}
+    _required({**found.environment, **told}, wish.machine)
     python = (*chosen.pip, *named.lines, *chosen.requirements, *wanted.python)
     asked = bool(recipe.framework_name or recipe.python_version or python)
     question = Question(found.base.name, wanted.system, python if asked else None, wish.network)
+    if wanted.system or asked:
+        session.say(f"asking apt and pip for the packages, in a container of {quote(name, 100)}")
     resolved = resolve.resolve(session.client, question, session.run)
     _python_version(recipe.python_version or "", resolved, found.base.name)
+    if wish.machine.machine not in {"", resolved.architecture}:
+        raise RefusedError(
+            f"The base image is for {resolved.architecture}, and the machine is {wish.machine.machine}.",
+            why="packages are asked for in a container of the base, on the engine's own machine",
+            mend="lock on such a machine, or with an engine there: --context, -H ssh://user@machine",
+        )
     return _checked(_lock(recipe_hash, found, chosen, resolved, named), wish.machine, wish.tables)
+
+
+def decide(project: Project, machine: Machine, tables: Tables) -> tuple[Recipe, Requirements, Choice]:
+    """Framework, CUDA and Python; the recipe with the Python that an environment.yml names. Raises RefusedError."""
+    recipe = project.recipe
+    named = requirements.read(recipe, project.folder)
+    if named.python_version and not recipe.python_version:
+        recipe = msgspec.structs.replace(recipe, python_version=named.python_version)
+    return recipe, named, choice.choose(recipe, machine, tables)
 
 
 def _usual(framework: str, chosen: Choice, tables: Tables) -> str:
@@ -124,12 +139,11 @@ def _of_base(found: base.Found) -> str:
     return ".".join(map(str, numbers(told)[:2]))
 
 
-def _required(found: base.Found, machine: Machine) -> None:
+def _required(variables: dict[str, str], machine: Machine) -> None:
     """What the base image itself requires of the driver (NVIDIA_REQUIRE_CUDA). Raises RefusedError."""
-    conditions = requirement.from_environment(found.environment)[0]
+    conditions = requirement.from_environment(variables)[0]
     if conditions and machine.driver:
-        gpus = tuple((capability, "") for _, capability in machine.gpus)
-        requirement.check(conditions, requirement.Properties("", machine.driver, gpus))
+        requirement.check(conditions, machine.properties)
 
 
 def _python_version(wished: str, resolved: Resolved, base_name: str) -> None:
@@ -153,7 +167,10 @@ def read(folder: str) -> Lock | None:
 
 
 def save(folder: str, made: Lock) -> None:
-    write(os.path.join(folder, LOCK_FILE), lock.encode(made))
+    """Raises InputError for one that could not be read again."""
+    data = lock.encode(made)
+    lock.decode(data, LOCK_FILE)
+    write(os.path.join(folder, LOCK_FILE), data)
 
 
 def stale(project: Project, locked: Lock) -> bool:
@@ -164,7 +181,7 @@ def stale(project: Project, locked: Lock) -> bool:
 def unfit(locked: Lock, machine: Machine, tables: Tables) -> tuple[str, ...]:
     """Why a machine does not run the image of a lock; () when it does."""
     found = []
-    if locked.architecture != machine.machine:
+    if "" not in {locked.architecture, machine.machine} and locked.architecture != machine.machine:
         found.append(f"it is for {locked.architecture}, and the machine is {machine.machine}")
     if not locked.cuda:
         return tuple(found)

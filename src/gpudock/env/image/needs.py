@@ -32,5 +32,6 @@ def needs(recipe: Recipe) -> Needs:
         python += [each + pinned if each == wanted.python[0] else each for each in wanted.python]
         system += wanted.system
     system += DISPLAYS[recipe.display].system
-    system += [each for each in (user.shell, user.multiplexer, "sudo" * user.sudo) if each and each != "sh"]
+    shell = user.shell if user.shell == "zsh" else ""  # the others are in every base that has apt
+    system += filter(None, (shell, user.multiplexer, "sudo" * user.sudo))
     return Needs(tuple(dict.fromkeys(python)), tuple(dict.fromkeys(system)))

@@ -13,6 +13,12 @@ from gpudock.publish import read_capped
 _LIMIT = 1 << 20
 _FILE = re.compile(r"^(?:-r|--requirement)(?:\s+|=)(.+)$")
 _ELSEWHERE = re.compile(r"^(?:-e\b|--editable|-c\b|--constraint|\.{1,2}(/|$)|/|file:)")
+_OPTION = re.compile(r"^(--?[a-z-]+)(?:[\s=]+(\S+))?$")
+_OPTIONS = {  # that a lock keeps, and whether they have a value
+    **dict.fromkeys(("--index-url", "--extra-index-url", "--find-links", "--only-binary", "--no-binary"), True),
+    **dict.fromkeys(("--no-index", "--pre", "--prefer-binary"), False),
+}
+_SHORT = {"-i": "--index-url", "-f": "--find-links"}
 _NAME = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
@@ -66,8 +72,19 @@ def _lines(folder: str, path: str, files: dict[str, bytes]) -> list[str]:
         elif _ELSEWHERE.match(text):
             raise _refused(path, number, text, "the image is made without the project's folder, which is at /workspace")
         else:
-            found.append(text)
+            found.append(_option(path, number, text) if text.startswith("-") else text)
     return found
+
+
+def _option(path: str, number: int, text: str) -> str:
+    """One of pip's options, in the form --name=value. Raises InputError."""
+    found = _OPTION.match(text)
+    name = _SHORT.get(found[1], found[1]) if found else ""
+    if found is None or name not in _OPTIONS or _OPTIONS[name] != (found[2] is not None):
+        raise _refused(path, number, text, "this option is not known here")
+    if re.search(r"://[^/]*@", text):
+        raise _refused(path, number, name, "it has a password, which a lock would show to everybody")
+    return f"{name}={found[2]}" if found[2] is not None else name
 
 
 def _refused(path: str, number: int, text: str, why: str) -> InputError:

@@ -41,6 +41,9 @@ section python
 python3 -c 'import platform; print(platform.python_version())' >&3
 python3 -m venv /tmp/gpudock-venv
 echo "asking for the Python packages"
+# The pip of Ubuntu 22.04 is older than --report (22.2): this one is thrown away with the container.
+/tmp/gpudock-venv/bin/pip install --help | grep -q -e --report ||
+    /tmp/gpudock-venv/bin/pip install --disable-pip-version-check --no-input --quiet --upgrade 'pip>=23'
 section pip
 /tmp/gpudock-venv/bin/pip install --disable-pip-version-check --no-input --quiet --dry-run --ignore-installed \
     --report /tmp/gpudock-report --requirement /tmp/gpudock-requirements 2>/tmp/gpudock-said || {

@@ -34,7 +34,7 @@ def stored(session: Session, *, everybody: bool = False) -> tuple[Stored, ...]:
         used.setdefault(each.image_id, []).append(each.name)
     found = []
     for identity in dict.fromkeys(told.out.split()):
-        one = image.find(session, identity)
+        one = image.find(session, identity.removeprefix("sha256:"))
         if one is not None and (everybody or mine(one.labels, session.owner.uid)):
             found.append(_stored(one, tuple(used.get(one.id, ()))))
     return tuple(found)

@@ -23,6 +23,7 @@ from gpudock.env.services.xauth import Display
 from gpudock.env.session import Session
 from gpudock.env.state import State
 from gpudock.errors import EngineError, HostError, UsageError
+from gpudock.refresh import paths
 
 INSIDE = ":0"
 _COOKIE = RUN + "/xauth"
@@ -91,8 +92,7 @@ def _relayed(session: Session, found: Display, key: str) -> str:
     """A display that ssh forwards listens on this machine's own loopback, which a container does not reach: a relay
     gives it a socket, for as long as ssh does.
     """
-    base = session.environment.get("XDG_RUNTIME_DIR") if os.geteuid() else "/run"
-    folder = f"{base or tempfile.gettempdir()}/gpudock/x11/{key}"
+    folder = f"{paths.paths(session.environment, uid=os.geteuid()).run}/x11/{key}"
     publish.make_folder(folder, 0o755)
     proc.detached((sys.executable, "-m", "gpudock.env.services.x11_relay", f"{folder}/X0", str(found.port)))
     return f"{folder}:{_SOCKETS}"

@@ -103,7 +103,8 @@ update_lists() { patiently apt-get --quiet -o Acquire::Retries=3 update; }
 repair_packages() {
     if [ -n "$(dpkg --audit)" ] || [ -n "$(ls -A /var/lib/dpkg/updates)" ]; then
         say "      finishing an interrupted dpkg"
-        patiently env DEBIAN_FRONTEND=noninteractive dpkg --configure -a --force-confdef --force-confold
+        patiently env DEBIAN_FRONTEND=noninteractive dpkg --configure -a --force-confdef --force-confold ||
+            say "      (what a package depends on was not unpacked yet: apt does that now)"
         quietly apt_get install --fix-broken
     fi
 }

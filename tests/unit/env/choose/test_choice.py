@@ -1,6 +1,8 @@
 """What fits a machine: the version rules and the tables, case by case."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gpudock.env.choose import choice, tables
 from gpudock.env.choose.choice import Choice
@@ -134,3 +136,35 @@ def test_what_is_not_known_is_said() -> None:
 def test_python_fits_the_framework() -> None:
     assert chosen(recipe("pytorch"), machine("580.65.06")).python == "3.12"
     assert chosen(recipe("pytorch", "2.3"), machine("580.65.06")).python == "3.11"
+
+
+def outcome(wanted: Recipe, on: Machine) -> Choice | RefusedError:
+    try:
+        return chosen(wanted, on)
+    except RefusedError as error:
+        return error
+
+
+WISHES = st.builds(
+    recipe,
+    st.sampled_from(["pytorch", "tensorflow", "jax"]),
+    st.sampled_from(["", "1", "1.0", "2.9.1", "2.14", "99.0"]),
+    st.sampled_from(["auto", "none", "10.2", "12.8.1", "13.0", "99.9"]),
+    st.sampled_from(["", "3.7", "3.12", "4.0"]),
+)
+MACHINES = st.builds(
+    lambda driver, gpus: machine(driver, *gpus),
+    st.sampled_from(["", "0", "470.82.01", "580.159.04", "none"]),
+    st.lists(st.sampled_from(["3.5", "7.0", "8.9", "12.1", "99.0"]), max_size=3),
+)
+
+
+@given(WISHES, MACHINES)
+def test_everything_is_chosen_or_refused_with_a_reason(wanted: Recipe, on: Machine) -> None:
+    found = outcome(wanted, on)
+    if isinstance(found, RefusedError):
+        assert found.why
+        assert found.mend
+    else:
+        assert bool(found.cuda) is (wanted.cuda != "none")
+        assert bool(found.driver) is bool(found.cuda)

@@ -13,6 +13,7 @@ from gpudock.env.image import lock, locking
 from gpudock.env.project import Project
 from gpudock.errors import RefusedError
 from gpudock.host import codec
+from gpudock.plan.requirement import Properties
 from gpudock.proc import Result
 from unit.env.locks import HASH, LOCK
 from unit.env.sessions import session
@@ -67,10 +68,24 @@ def test_a_lock_of_a_base_alone(tmp_path: Path) -> None:
     assert locking.read(str(tmp_path)) == made
 
 
-def test_what_the_base_itself_requires(tmp_path: Path) -> None:
-    asked = session({("podman", "image"): INSPECTED})
-    wish = locking.Wish(base="own", machine=H200._replace(driver="535.54.03"), tables=TABLES)
-    with pytest.raises(RefusedError, match="driver"):
+@pytest.mark.parametrize("required", ["driver>=550", "cuda>=12.4 brand=tesla,driver>=470,driver<471"])
+def test_what_the_base_itself_requires(tmp_path: Path, required: str) -> None:
+    asked = session({("podman", "image"): INSPECTED.replace("driver>=550", required)})
+    told = Properties("12.2", "535.54.03", [("8.9", "geforce")])
+    wish = locking.Wish(base="own", machine=Machine("535.54.03", (), "x86_64", told), tables=TABLES)
+    with pytest.raises(RefusedError, match="is not met"):
+        locking.make(asked, project(tmp_path, "name: x\n"), wish, never)
+    wanted = project(tmp_path, "env: {NVIDIA_DISABLE_REQUIRE: 1}\n")  # as containers do without the check
+    said = "=== system\n=== machine\nx86_64\n"
+    asked = session({("podman", "image"): INSPECTED.replace("driver>=550", required), ("podman", "run"): said})
+    assert locking.make(asked, wanted, wish, never).cuda == "12.4"
+
+
+def test_a_base_of_another_architecture(tmp_path: Path) -> None:
+    said = "=== system\n=== machine\nx86_64\n"
+    asked = session({("podman", "image"): INSPECTED, ("podman", "run"): said})
+    wish = locking.Wish(base="own", machine=Machine("580.65.06", (), "aarch64"), tables=TABLES)
+    with pytest.raises(RefusedError, match="for x86_64, and the machine is aarch64"):
         locking.make(asked, project(tmp_path, "name: x\n"), wish, never)
 
 
@@ -144,6 +159,7 @@ def test_the_machine_of_a_snapshot() -> None:
     assert found.driver == "580.159.04"
     assert found.gpus[0][1] == "9.0"
     assert found.machine == "x86_64"
+    assert found.properties.cuda == "13.0"
 
 
 def test_a_lock_that_was_tampered_with_has_another_name() -> None:

@@ -22,8 +22,18 @@ def test_lines_and_further_files(tmp_path: Path) -> None:
     assert requirements.names(found.lines) == ("numpy", "scipy", "url", "long")
 
 
+def test_options_have_one_form(tmp_path: Path) -> None:
+    found = read(tmp_path, "-i https://x/simple\n--extra-index-url=https://y\n--pre\n--only-binary :all:\nsix\n")
+    index = ("--index-url=https://x/simple", "--extra-index-url=https://y")
+    assert found.lines == (*index, "--pre", "--only-binary=:all:", "six")
+
+
 @pytest.mark.parametrize(
-    "line", ["-e .", ".", "../x", "-c limits.txt", "/opt/x.whl", "file:///x", "-r ../../etc/passwd"]
+    "line",
+    [
+        *("-e .", ".", "../x", "-c limits.txt", "/opt/x.whl", "file:///x", "-r ../../etc/passwd"),
+        *("--trusted-host x", "--pre x", "-i", "--index-url https://me:secret@x/"),
+    ],
 )
 def test_what_is_not_in_the_image_is_refused_with_its_line(tmp_path: Path, line: str) -> None:
     with pytest.raises(InputError, match="line 2"):

@@ -24,8 +24,8 @@ def answers(container_of: str = "") -> dict[tuple[str, ...], Result | str]:
         ("podman", "images"): f"sha256:{MINE}\nsha256:{THEIRS}\n",
         ("podman", "ps"): "c\n" if container_of else "",
         ("podman", "container"): inspected,
-        ("podman", "image", "inspect", "--", f"sha256:{MINE}"): image(MINE, 1000, "localhost/gpudock/seg-1:x"),
-        ("podman", "image", "inspect", "--", f"sha256:{THEIRS}"): image(THEIRS, 1001, "localhost/gpudock/seg-2:y"),
+        ("podman", "image", "inspect", "--", MINE): image(MINE, 1000, "localhost/gpudock/seg-1:x"),
+        ("podman", "image", "inspect", "--", THEIRS): image(THEIRS, 1001, "localhost/gpudock/seg-2:y"),
         ("podman", "image", "rm"): "",
     }
 
