@@ -109,8 +109,8 @@ def _differences(rounds: list[dict[str, Any]]) -> dict[str, Any]:
     ours, theirs = [each["gpudock"] for each in rounds], [each["nvidia-smi"] for each in rounds]
     pairs = list(zip(ours, theirs, strict=True))
     return {
-        "memory, MiB": [a["memory.used"] // 2**20 - int(b["memory.used"]) for a, b in pairs],
-        "process memory, MiB": [a["process"][1] // 2**20 - int(b["processes"][0][1]) for a, b in pairs],
+        "memory, MiB": [round(a["memory.used"] / 2**20) - int(b["memory.used"]) for a, b in pairs],
+        "process memory, MiB": [round(a["process"][1] / 2**20) - int(b["processes"][0][1]) for a, b in pairs],
         "process id": [a["process"][0] - int(b["processes"][0][0]) for a, b in pairs],
         "utilisation, points": [a["utilization.gpu"] - int(b["utilization.gpu"]) for a, b in pairs],
         "owner and container are named": all(
