@@ -375,8 +375,14 @@ units_are_there() {
     [ ! -d /run/systemd/system ] || systemctl --quiet is-enabled gpudock-refresh.service 2>/dev/null
 }
 
+forget_proof() { # also that of a run that was interrupted
+    docker rm --force gpudock-verify >/dev/null 2>&1 || true
+    for each in $(docker images --quiet gpudock-verify); do docker rmi --force "$each" >/dev/null 2>&1 || true; done
+}
+
 verify_container() {
-    image=gpudock-verify:$$
+    image=gpudock-verify:made
+    forget_proof
     {
         echo /bin/true
         ldd /bin/true | grep -o '/[^ ]*'
@@ -385,11 +391,11 @@ verify_container() {
     } | sort -u | tar --create --dereference --files-from - --absolute-names --transform 's,^/,,' |
         docker import - "$image" >/dev/null
     worked=yes
-    docker run --rm --network none --runtime gpudock "$image" /bin/true || worked=no
+    docker run --rm --name gpudock-verify --network none --runtime gpudock "$image" /bin/true || worked=no
     if [ $worked = yes ] && has_gpu; then
         gpudock verify --engine docker || worked=no
     fi
-    docker rmi "$image" >/dev/null
+    forget_proof
     [ $worked = yes ] || die "the container did not start; gpudock doctor says more"
     if has_gpu; then
         say "      a container started through the runtime and saw the GPUs"
