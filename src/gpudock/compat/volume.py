@@ -54,7 +54,9 @@ class Volumes:
         return f"{self._versions}/{version}"
 
     def prepare(self) -> None:
-        """Make the folder, and take away what a build that was killed has left. Raises GpudockError."""
+        """Make the folder, take away what a build that was killed has left, and see to it that no volume's files are
+        the driver's own. Raises GpudockError.
+        """
         publish.make_folder(self._versions)
         for folder in (self.folder, self._versions):
             danger = "it is a link" if os.path.islink(folder) else publish.insecure(folder)
@@ -64,8 +66,10 @@ class Volumes:
                     why=danger,
                     mend=f"let root own it: sudo chown root:root {folder}; or name another -d",
                 )
-        with self.changing():
+        with self.changing(), publish.usual_umask():
             self._sweep()
+            for volume in self.all():
+                volume_build.unshare(volume.mountpoint, _MARK)
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:

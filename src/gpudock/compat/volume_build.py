@@ -1,8 +1,10 @@
 """The face of the driver tree that nvidia-docker 1's images know: bin, lib and lib64, in a folder of its own."""
 
+import contextlib
 import ctypes
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -11,8 +13,11 @@ from gpudock.publish import sync_folder, sync_tree
 from gpudock.refresh import place, tree
 
 FOLDERS = ("bin", "lib", "lib64")
-# No bind mounts: a volume outlives a reboot, and nobody would mount them again.
-WAYS: tuple[place.Way, ...] = ("link", "reflink", "copy")
+# No hard links: who mounts a volume may do so without `ro`, and root in a container then writes to the driver's own
+# files. Not a read-only mount either: a runtime that sets other options on its own mount of it takes `ro` off, and
+# nobody would mount it again after a reboot.
+WAYS: tuple[place.Way, ...] = ("reflink", "copy")
+_MEND_SHARED = "free some space; or take the folder away, and let `gpudock volume create` make it again"
 _RENAME_EXCHANGE, _AT_FDCWD = 2, -100
 
 
@@ -82,6 +87,52 @@ def _build(source: str, stage: str, wanted: dict[str, Entry]) -> None:
 def _inside(path: str, target: str) -> None:
     if target.startswith("/") or os.path.normpath(f"{os.path.dirname(path)}/{target}").startswith(".."):
         raise RefusedError(f"The link {path} of the driver tree leads out of it.", why=target)
+
+
+def unshare(folder: str, mark: str) -> None:
+    """Give a volume files of its own where they are hard links: those of nvidia-docker 1 are the driver's very files.
+
+    Each is replaced in one step. A container may have the volume mounted and change it meanwhile: all goes by
+    descriptors, no link is followed, and links that a container makes within the volume are left as they are.
+    Raises HostError.
+    """
+    for _, _, files, fd in os.fwalk(folder):  # one that was killed meanwhile
+        for name in files:
+            if name.startswith(".") and name.endswith(mark):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=fd)
+    names = Counter(found.inode for found in _linked(folder))
+    for found in _linked(folder):
+        if found.names <= names[found.inode]:
+            continue
+        fresh = f".{os.urandom(4).hex()}{mark}"
+        here = f"/proc/self/fd/{found.fd}"
+        try:
+            place.place(f"{here}/{found.name}", f"{here}/{fresh}", WAYS)
+            os.rename(fresh, found.name, src_dir_fd=found.fd, dst_dir_fd=found.fd)
+            names[found.inode] -= 1
+        except (HostError, OSError) as error:
+            why = f"{found.name} is a hard link, and cannot be replaced: {getattr(error, 'why', '') or error}"
+            raise HostError(f"{folder} may hold the driver's own files.", why=why, mend=_MEND_SHARED) from error
+
+
+class _Linked(NamedTuple):
+    fd: int  # of the folder, open until the next one is asked for
+    name: str
+    inode: tuple[int, int]
+    names: int  # in this volume or elsewhere
+
+
+def _linked(folder: str) -> Iterator[_Linked]:
+    """Files that have more than one name."""
+    for _, _, names, fd in os.fwalk(folder):
+        for name in names:
+            try:
+                info = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except FileNotFoundError:  # a container has it mounted
+                continue
+            if stat.S_ISREG(info.st_mode) and info.st_nlink > 1:
+                yield _Linked(fd, name, (info.st_dev, info.st_ino), info.st_nlink)
 
 
 def put(stage: str, folder: str) -> str | None:

@@ -86,8 +86,7 @@ def test_a_volume_is_the_driver(plugin: Plugin) -> None:
     assert plugin.ask("Create", Name=NAME) == {"Err": None}
     folder = Path(plugin.ask("Mount", Name=NAME, ID="x")["Mountpoint"])
     cuda = folder / f"lib64/libcuda.so.{VERSION}"
-    assert cuda.stat().st_nlink == 2
-    assert cuda.samefile(f"{plugin.tree}/lib64/libcuda.so.{VERSION}")
+    assert cuda.read_bytes() == Path(f"{plugin.tree}/lib64/libcuda.so.{VERSION}").read_bytes()
     for name, target in (
         ("libcuda.so.1", "libcuda"),
         ("libcuda.so", "libcuda"),

@@ -1,6 +1,7 @@
 """Volumes on disk: whole, replaced in one step, and never removed while somebody has them."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,63 @@ def test_a_harmed_volume_is_mended(host: Host) -> None:
     (place / "lib64/libcuda.so").unlink()
     host.volumes.create(NAME)
     assert (place / "lib64/libcuda.so").readlink() == Path(f"libcuda.so.{VERSION}")
+
+
+def inodes(folder: str) -> set[int]:
+    return {(Path(here) / name).stat().st_ino for here, _, names in os.walk(folder) for name in names}
+
+
+def test_no_file_is_the_drivers_own(host: Host) -> None:
+    place = Path(host.volumes.create(NAME).mountpoint)
+    assert inodes(str(place)).isdisjoint(inodes(host.tree))
+    with (place / "bin/nvidia-smi").open("a") as file:
+        file.write("evil")
+    assert Path(host.tree, "bin/nvidia-smi").read_text() == "smi"
+
+
+def test_volumes_of_hard_links_get_files_of_their_own(host: Host) -> None:
+    """As nvidia-docker 1 left them, of whichever version; and somebody has put a link there that leads to others."""
+    old = host.versions / "367.57"
+    shutil.copytree(host.tree, old, symlinks=True, copy_function=os.link)
+    (host.folder / "other/deep").mkdir(parents=True)
+    (host.folder / "other/deep/file").write_text("other")
+    (host.folder / "other/again").hardlink_to(host.folder / "other/deep/file")
+    (old / "bin/.01234567.tmp").write_text("one that was killed")
+    (old / "bin/twice").hardlink_to(old / "bin/nvidia-smi")
+    (old / "lib64/others").symlink_to(host.folder / "other")
+    before, other = volume_build.content(str(old)), inodes(f"{host.folder}/other")
+    del before["bin/.01234567.tmp"]
+    host.volumes.prepare()
+    assert volume_build.content(str(old)) == before
+    assert {path.stat().st_nlink for path in old.rglob("*") if path.is_file() and "others" not in path.parts} == {1}
+    assert (old / "bin/nvidia-smi").stat().st_mode & 0o7777 == 0o755
+    assert inodes(f"{host.folder}/other") == other
+    once = inodes(str(old))
+    host.volumes.prepare()
+    assert inodes(str(old)) == once
+
+
+def test_links_within_a_volume_are_left(host: Host) -> None:
+    """Else a container could have the machine copy what it likes: a file of a terabyte, full of holes."""
+    place = Path(host.volumes.create(NAME).mountpoint)
+    with (place / "lib/huge").open("w") as file:
+        file.truncate(1 << 40)
+    (place / "bin/huge").hardlink_to(place / "lib/huge")
+    host.volumes.prepare()
+    assert (place / "bin/huge").samefile(place / "lib/huge")
+
+
+def test_a_volume_that_cannot_get_files_of_its_own_is_not_served(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(host.tree, host.versions / "367.57", symlinks=True, copy_function=os.link)
+
+    def full(_: str, target: str, __: object) -> None:
+        raise HostError(f"Cannot put {target}.", why="No space left on device")
+
+    monkeypatch.setattr("gpudock.refresh.place.place", full)
+    with pytest.raises(HostError, match=r"367\.57 may hold the driver's own files") as caught:
+        host.volumes.prepare()
+    assert "hard link, and cannot be replaced: No space left on device" in caught.value.why
+    assert "free some space" in caught.value.mend
 
 
 def test_what_a_killed_build_left_goes(host: Host) -> None:
