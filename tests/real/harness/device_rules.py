@@ -26,7 +26,9 @@ def forbid(pid: int, major: int) -> None:
     """Devices of this major (cgroup version 2: all devices) are forbidden to the process's control group."""
     folder = group(pid)
     if (folder / "devices.deny").exists():
-        (folder / "devices.deny").write_text(f"c {major}:* rwm")
+        for rule in (folder / "devices.list").read_text().splitlines():  # only the very rules can be taken away
+            if rule.startswith(f"c {major}:"):
+                (folder / "devices.deny").write_text(rule)
         return
     program = _bpf(_LOAD, _load_attributes())
     target = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
