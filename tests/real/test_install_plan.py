@@ -172,7 +172,9 @@ def test_killed_at_any_moment(fresh: Machine) -> None:
 def test_the_emitted_script_does_the_same_and_waits_for_apt(fresh: Machine) -> None:
     """As another machine gets it, run without gpudock's help, while somebody else holds dpkg's lock for a moment."""
     before = fresh.packages()
-    text = fresh.gpudock("install", "--os", "debian-12", "--driver", "none", "--emit", "sh").stdout
+    text = fresh.gpudock(
+        "install", "--os", "debian-12", "--driver", "none", "--emit", "sh", "--gpudock", "/root/gpudock.whl"
+    ).stdout
     wrapper = '#!/bin/sh\nexec /usr/bin/python3 -m gpudock "$@"\n'
     for path, content in (("/root/install.sh", text), ("/usr/local/bin/gpudock", wrapper)):
         subprocess.run(fresh.argv("sh", "-c", f"cat >{path}; chmod 755 {path}"), input=content, text=True, check=True)
@@ -193,7 +195,9 @@ def test_the_emitted_script_does_the_same_and_waits_for_apt(fresh: Machine) -> N
 
 def test_debians_driver_is_found_and_goes_together(fresh: Machine) -> None:
     """Its sources are added for real; the packages are only resolved: their module needs the kernel's headers."""
-    plan = fresh.gpudock("install", "--os", "debian-12", "--driver", "distribution", "--emit", "sh").stdout
+    plan = fresh.gpudock(
+        "install", "--os", "debian-12", "--driver", "distribution", "--emit", "sh", "--gpudock", "/root/gpudock.whl"
+    ).stdout
     device = "/gpu/bus/pci/devices/0000:00:05.0"
     script = f"mkdir -p {device}; echo 0x10de >{device}/vendor; echo 0x030200 >{device}/class; cat >/root/install.sh"
     subprocess.run(fresh.argv("sh", "-c", script), input=plan, text=True, check=True)

@@ -47,7 +47,7 @@ REBOOT = 75
 @click.option("--commit-old", is_flag=True, help="Keep containers on nvidia-docker 1's volumes as images.")
 @click.option("--remove-containers", is_flag=True, help="Those containers may go.")
 @click.option("--then", metavar="COMMAND", default="", help="The last step.")
-@click.option("--gpudock", metavar="WHAT", help="What pip installs there: a version, a file, an address.")
+@click.option("--gpudock", metavar="WHAT", help="What pip installs there: a wheel's path or address.")
 @click.option("--emit", type=click.Choice(["sh", "cloud-init", "powershell"]), help="Write it for other machines.")
 @click.option("-o", "--output", metavar="FILE", default="-", help="Write that to this file. [default: standard output]")
 @click.option("--dry-run", is_flag=True, help="Show the steps; change nothing.")
@@ -66,7 +66,7 @@ def install(host: HostOptions, **options: Any) -> int | None:  # noqa: ANN401  b
     \b
     sudo gpudock install --dry-run
     sudo gpudock install --user "$USER"
-    gpudock install --os ubuntu-24.04 --emit cloud-init -o user-data
+    gpudock install --os ubuntu-24.04 --emit sh --gpudock /root/gpudock.whl
     """
     if options["list_versions"]:
         _versions()
@@ -75,6 +75,7 @@ def install(host: HostOptions, **options: Any) -> int | None:  # noqa: ANN401  b
         return _made(_here())
     plan = _plan(host, options)
     if options["emit"]:
+        _names_gpudock(plan, options["gpudock"])
         _emit(plan, options["emit"], options["output"])
         return None
     _show(plan)
@@ -105,6 +106,18 @@ def _target(host: HostOptions, system: str | None) -> "Target":
     if system:
         return target.named(system)
     return target.of(host.load(packages=True), here=host == HostOptions())
+
+
+def _names_gpudock(plan: "Plan", given: str | None) -> None:
+    """Root of another machine shall not install whatever somebody has put into an index under our name."""
+    from gpudock.errors import UsageError
+
+    if given is None and any(step.id == "gpudock" for step in plan.steps):
+        raise UsageError(
+            "--emit needs --gpudock: what the other machine is to install as gpudock.",
+            why="a bare name would let pip take it from whichever index that machine uses, as root",
+            mend="--gpudock /root/gpudock-VERSION-py3-none-any.whl for a wheel that you copy there, or its address",
+        )
 
 
 def _emit(plan: "Plan", kind: str, output: str) -> None:
