@@ -28,6 +28,7 @@ _WATCHED = (
 _BLOB_CACHE = "/var/lib/containers/cache/blob-info-cache-v1"
 _ENGINES_LEAVE = (
     *(
+        "/etc/cni/net.d/cni.lock",
         "/etc/docker/key.json",
         "/etc/docker",
         "/run/containerd/s",
