@@ -300,9 +300,10 @@ def test_tls_and_a_token(gpus: Path, tmp_path: Path) -> None:
 
         def status(**headers: str) -> int | None:
             connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=5, context=context)
-            with contextlib.suppress(ConnectionError):
+            with contextlib.closing(connection), contextlib.suppress(ConnectionError):
                 connection.request("GET", "/metrics", headers=headers)
-                return connection.getresponse().status
+                with connection.getresponse() as answer:
+                    return answer.status
             return None
 
         until(lambda: status() == 401)

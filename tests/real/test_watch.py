@@ -22,6 +22,12 @@ pytestmark = pytest.mark.real
 DEADLINE = 0.6
 
 
+@pytest.fixture(autouse=True)
+def own_turn(session_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks NVML takes turns by a lock, which is one for the machine."""
+    monkeypatch.setenv("GPUDOCK_RUN_DIR", str(session_root / "watch-run"))
+
+
 @pytest.fixture(scope="module")
 def machine(session_root: Path) -> Path:
     """Two H200, the second with MIG instances, and processes on both."""
