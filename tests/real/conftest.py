@@ -44,6 +44,8 @@ def session_root(request: pytest.FixtureRequest) -> Iterator[Path]:
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         for name, value in engines.podman_settings(folder / "unasked", "vfs").items():
             environment.setenv(name, value)
+        # Who reads the GPUs leaves the lock of its turn where it runs.
+        environment.setenv("GPUDOCK_RUN_DIR", str(folder / "unasked-run"))
         yield folder
         traces.remove()
         left = leftovers.settled_differences(before, folder)

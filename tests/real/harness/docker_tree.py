@@ -21,13 +21,12 @@ _PACKAGES = ("docker.io", "docker-cli", "containerd", "runc", *PLUGINS)
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 _LOADER = "ld-linux-x86-64.so.2"
 _STEM = "engines/docker-cdi"
+_MADE_BY = Path(__file__).read_bytes()  # what runs, even when the file is edited meanwhile
 
 
 def programs() -> Path:
     """Folder with the programs dockerd, docker, containerd, ..., made on first use (some 10 s)."""
-    key = cache.key(
-        Path(__file__).read_bytes(), str(cache.FOLDER)
-    )  # the folder's own path is written into the programs
+    key = cache.key(_MADE_BY, str(cache.FOLDER))  # the folder's own path is written into the programs
     return cache.kept(_STEM, key, lambda staging: _make(staging, cache.place(_STEM, key))) / "bin"
 
 
