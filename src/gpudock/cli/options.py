@@ -43,12 +43,15 @@ class HostOptions(NamedTuple):
             return lambda: _announced(_from_file(str(self.snapshot)), announce=announce)
 
         from gpudock import proc
-        from gpudock.host import roots
-        from gpudock.host.snapshot import Taking
+        from gpudock.host import nvml, roots
 
-        where = roots.roots_for(self.driver_root, self.dev_root, self.simulated)
+        where = roots.folders_for(self.driver_root, self.dev_root, self.simulated)
+        asked = nvml.begin(proc.run, where)
+
+        from gpudock.host.snapshot import Taking  # while NVML is working
+
         wanted = {"engines": engines, "packages": packages, "setup": setup}
-        taking = Taking(where, run=proc.run, **wanted, own_cdi=_own_cdi_folder())
+        taking = Taking(where.fact(), run=proc.run, **wanted, own_cdi=_own_cdi_folder(), asked=asked)
         return lambda: _announced(taking.snapshot(), announce=announce)
 
     def for_refresh(self, *, announce: bool = True) -> "Snapshot":

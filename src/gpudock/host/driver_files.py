@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from gpudock.facts.base import Missing
 from gpudock.facts.driver import DriverFile, DriverFiles, Socket
 from gpudock.host import driver_names, elf
+from gpudock.host.library_folders import WSL_FOLDER, library_folders
 from gpudock.host.root import Root
 from gpudock.plan import ldcache
 
@@ -59,7 +60,7 @@ def _library_folders(root: Root, architecture: str) -> tuple[str, ...]:
     except (OSError, ldcache.CacheError):
         entries = []
     paths = [path for _, soname, path in entries if driver_names.LIBRARY.match(soname)]
-    standard = driver_names.library_folders(architecture)
+    standard = library_folders(architecture)
     paths += [f"{folder}/{name}" for folder in standard for name in driver_names.LEADERS]
     for path in dict.fromkeys(paths):
         target = root.resolve(path)
@@ -243,7 +244,7 @@ def _stays(root: Root, folder: str) -> bool:
 
 def _wsl_store(root: Root) -> str | None:
     """The folder of the Windows driver store that holds libcuda.so.1.1."""
-    drivers = f"{driver_names.WSL_FOLDER}/drivers"
+    drivers = f"{WSL_FOLDER}/drivers"
     for name in root.names(drivers):
         if root.stat(f"{drivers}/{name}/libcuda.so.1.1"):
             return f"{drivers}/{name}"

@@ -22,25 +22,6 @@ LEADERS = (
     "libnvidia-egl-wayland.so.1",
 )
 
-TRIPLETS = {"x86_64": ("x86_64-linux-gnu", "i386-linux-gnu"), "aarch64": ("aarch64-linux-gnu", "arm-linux-gnueabihf")}
-
-
-def library_folders(architecture: str) -> tuple[str, ...]:
-    """Places to look besides those that the linker cache names."""
-    folders = [
-        "/usr/lib64",
-        "/lib64",
-        "/usr/lib",
-        "/lib",
-        "/usr/lib32",
-        "/usr/local/nvidia/lib64",
-        "/usr/local/nvidia/lib",
-    ]
-    for triplet in TRIPLETS.get(architecture, ()):
-        folders += [f"/usr/lib/{triplet}", f"/lib/{triplet}", f"/usr/lib/{triplet}/nvidia/current"]
-    return (*folders, "/run/opengl-driver/lib", "/run/opengl-driver-32/lib", "/usr/lib/wsl/lib")
-
-
 # Folders below a library folder that hold driver files; data are files that the libraries look for beside themselves.
 LIBRARY_SUBFOLDERS = ("vdpau", "tls")
 DATA = {"nvidia/wine": re.compile(r".+\.dll\Z"), "": re.compile(r"nvoptix\.bin\Z|nvcubins\.bin\Z")}
@@ -124,5 +105,3 @@ def firmware_folders(kernel_release: str) -> tuple[str, ...]:
 SERVICES = ("nvidia-persistenced", "nvidia-fabricmanager")  # folders of /run that hold a file named socket
 LIVE_PATHS = ("/run/udev", "/etc/cufile.json")  # GPUDirect Storage
 MPS_FOLDER = "/tmp/nvidia-mps"  # noqa: S108  where MPS puts its pipes unless CUDA_MPS_PIPE_DIRECTORY says otherwise
-
-WSL_FOLDER = "/usr/lib/wsl"

@@ -115,8 +115,8 @@ def status(run: Runner, library: str) -> tuple[Status, ...] | Missing:
 
 def _asked(run: Runner, what: str, library: str, kind: type[_Answer]) -> _Answer | Missing:
     with nvml_turn.taken(nvml_turn.folder(), DEADLINE) as turn:
-        if isinstance(turn, Missing):
-            return turn
+        if isinstance(turn, str):
+            return Missing(turn)
         argv = [sys.executable, "-I", "-S", "-c", _START, _PACKAGES, what, library]
         fds = () if turn is None else (turn,)
         argv += map(str, fds)

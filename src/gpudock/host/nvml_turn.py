@@ -11,8 +11,6 @@ import stat
 import time
 from collections.abc import Iterator
 
-from gpudock.facts.base import Missing
-
 PATIENCE = 10.0  # seconds in all; a holder that is slower than `deadline` is reported at once
 STEP = 0.005
 
@@ -29,8 +27,8 @@ def folder() -> str:
 
 
 @contextlib.contextmanager
-def taken(place: str, deadline: float) -> Iterator[int | Missing | None]:
-    """Wait for the turn and give the lock's descriptor; Missing when a child that is older than `deadline` holds it.
+def taken(place: str, deadline: float) -> Iterator[int | str | None]:
+    """Wait for the turn and give the lock's descriptor; words when a child that is older than `deadline` holds it.
 
     None when there is no folder for a lock (a read-only or full /run): reading the GPUs matters more than the rule.
     """
@@ -57,8 +55,8 @@ class Turns:
     def __init__(self, place: str) -> None:
         self.fd = _open(place)
 
-    def take(self, pid: int, deadline: float) -> Missing | None:
-        """Wait for the turn; Missing when somebody else's child is stuck."""
+    def take(self, pid: int, deadline: float) -> str | None:
+        """Wait for the turn; words when somebody else's child is stuck."""
         if self.fd is None:
             return None
         stuck = _wait(self.fd, deadline)
@@ -98,7 +96,7 @@ def _written(fd: int) -> bool:
     return True
 
 
-def _wait(fd: int, deadline: float) -> Missing | None:
+def _wait(fd: int, deadline: float) -> str | None:
     until = time.monotonic() + PATIENCE
     while True:
         try:
@@ -106,9 +104,9 @@ def _wait(fd: int, deadline: float) -> Missing | None:
         except BlockingIOError:
             holder = _holder(fd)
             if holder and holder[0] > deadline:
-                return Missing(_stuck(*holder))
+                return _stuck(*holder)
             if time.monotonic() > until:
-                return Missing(f"NVML is busy: other gpudock processes asked it for {PATIENCE:g} s")
+                return f"NVML is busy: other gpudock processes asked it for {PATIENCE:g} s"
             time.sleep(STEP)
         else:
             return None

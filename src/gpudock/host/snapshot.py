@@ -12,7 +12,7 @@ from gpudock.facts.base import Missing
 from gpudock.facts.engine import Engine
 from gpudock.facts.gpu import Gpu, KernelDriver, Nvml
 from gpudock.facts.snapshot import FORMAT, Roots, Snapshot
-from gpudock.facts.system import Package, PackageSource, System
+from gpudock.facts.system import Package, PackageSource
 from gpudock.host import kernel, nvml, system
 from gpudock.host.later import Later
 from gpudock.host.root import Root
@@ -33,7 +33,10 @@ class Taking:
         packages: bool,
         setup: bool = False,
         own_cdi: str = "",
+        asked: "Later[tuple[Nvml | Missing, tuple[Gpu, ...]]] | None" = None,
     ) -> None:
+        """`asked`: NVML, when it has been asked already (nvml.begin)."""
+        self._asked_nvml = asked or nvml.begin(run, roots)
         self._roots, self._run, self._packages, self._setup = roots, run, packages, setup
         self._own_cdi = (own_cdi,) if own_cdi else ()
         self._proc, self._sys, self._driver = Root(roots.proc), Root(roots.sys), Root(roots.driver)
@@ -44,7 +47,6 @@ class Taking:
         self._system = system.read(self._machine, machine_proc, self._machine_sys)
         self._module = kernel.driver(self._proc)
         self._asked_engines = _engines(run, self._machine, machine_proc) if engines else None
-        self._asked_nvml = _nvml(run, self._driver, self._system, self._module)
 
     def snapshot(self) -> Snapshot:
         """Everything. What cannot be read is Missing."""
@@ -111,15 +113,6 @@ def take(
     `own_cdi`: a folder of CDI specifications besides the usual ones.
     """
     return Taking(roots, run=run, engines=engines, packages=packages, setup=setup, own_cdi=own_cdi).snapshot()
-
-
-def _nvml(run: Runner, root: Root, host: System, module: KernelDriver) -> Later[tuple[Nvml | Missing, tuple[Gpu, ...]]]:
-    """Started first and awaited last: the driver takes as long to answer as all files take to be read."""
-    loaded = module.version if isinstance(module.version, str) else None
-    library = nvml.library(root, architecture=host.architecture, loaded=loaded, wsl=host.wsl)
-    if library is None:
-        return Later(lambda: (Missing(f"no {nvml.LIBRARY} below {root.folder}"), ()))
-    return Later(partial(nvml.ask, run, root.host(library)))
 
 
 def _with_instances(module: KernelDriver, proc: Root, gpus: Sequence[Gpu]) -> KernelDriver:

@@ -54,11 +54,7 @@ class Driver(NamedTuple):
 
 
 def driver(roots: Roots) -> Driver:
-    version = (Root(roots.sys).text("/module/nvidia/version", 64) or "").strip()
-    wsl = "microsoft" in os.uname().release.lower()
-    root = Root(roots.driver)
-    found = nvml.library(root, architecture=os.uname().machine, loaded=version or None, wsl=wsl)
-    return Driver(root.host(found) if found else None, version)
+    return Driver(nvml.of_host(roots), nvml.loaded(Root(roots.sys)))
 
 
 class Watcher:
@@ -117,7 +113,7 @@ class Watcher:
         busy = self._turns.take(self._talk.pid, self._deadline)
         if busy is not None:
             self.close()
-            return self._failed(busy.reason)
+            return self._failed(busy)
         reply = self._talk.ask(request, self._deadline)
         if reply is None:
             return self._failed(self._given_up(self._talk))

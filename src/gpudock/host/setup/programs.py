@@ -5,7 +5,7 @@ import tomllib
 
 from gpudock.facts.base import Missing
 from gpudock.facts.setup import Program, Toolkit
-from gpudock.host import driver_names
+from gpudock.host.library_folders import WSL_FOLDER, library_folders
 from gpudock.host.plain import one_line
 from gpudock.host.root import Root
 from gpudock.plan import ldcache
@@ -72,7 +72,7 @@ def _table(told: dict[str, object], name: str) -> dict[str, object]:
 
 def _has_nvml(machine: Root, root: str, architecture: str) -> bool:
     base = root.rstrip("/")
-    folders = (*driver_names.library_folders(architecture), f"{driver_names.WSL_FOLDER}/lib")
+    folders = (*library_folders(architecture), f"{WSL_FOLDER}/lib")
     if any(machine.stat(f"{base}{folder}/libnvidia-ml.so.1") for folder in folders):
         return True
     return not base and "libnvidia-ml.so.1" in cached(machine)
