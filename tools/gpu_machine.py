@@ -33,8 +33,13 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 TURNS = 10  # of the matrix product, inside and outside in turn
 RUNS = 20  # of each timed command
-WHEELS = {  # what is imported there; the command line is read without click, but not its help
-    *("click", "msgspec", "pyyaml", "prometheus-client", "starlette", "uvicorn", "anyio", "h11", "idna"),
+REQUIRED = {
+    "click",
+    "msgspec",
+    "pyyaml",
+}  # what is imported there; the command line is read without click, its help not
+EXTRAS = {  # apart, as users have them: only with the extras
+    *("prometheus-client", "starlette", "uvicorn", "anyio", "h11", "idna"),
     *("textual", "rich", "markdown-it-py", "mdurl", "pygments", "platformdirs", "typing-extensions"),
 }
 MATMUL = """
@@ -62,7 +67,7 @@ def pack(folder: Path, python: str) -> None:
     shutil.copy(images.tar("tiny"), folder / "tiny.tar")
     (folder / "programs").write_text(f"{engine}/bin\n")
     lock = (ROOT / "requirements/dev.txt").read_text().splitlines()
-    wheels = [line.split()[0] for line in lock if line.partition("==")[0] in WHEELS]
+    wheels = [line.split()[0] for line in lock if line.partition("==")[0] in REQUIRED | EXTRAS]
     argv = [
         sys.executable,
         "-m",
@@ -174,9 +179,9 @@ def measured(
         packed.extractall("/", filter="tar")
     programs = Path((folder / "programs").read_text().strip())
     temp = Path(tempfile.mkdtemp(prefix="gpudock-run-", dir="/dev/shm"))  # Docker's overlay wants no overlay below
-    install = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--target", f"{temp}/site"]
     try:
-        subprocess.run([*install, *map(str, folder.glob("*.whl"))], check=True)
+        install(folder, REQUIRED, temp / "site")
+        install(folder, EXTRAS, temp / "extras")
         with engines.docker_from(temp / "docker", programs) as engine:
             engine.run("import", str(folder / "tiny.tar"), "tiny")
             own = {f"GPUDOCK_{name}_DIR": f"{temp}/{name.lower()}" for name in ("STATE", "RUN", "LIBEXEC")}
@@ -189,7 +194,8 @@ def measured(
                 return {"medians, ms": timed(machine)}
             found = results(machine)
             if has_torch(flags):
-                found["use"] = gpu_use.measured(machine.gpudock, env, interpreter(), out)
+                env["PYTHONPATH"] += f":{temp}/extras"
+                found["use"] = gpu_use.measured(Machine(env, flags).gpudock, env, interpreter(), out)
             if graphics is not None:
                 engine.run("import", str(graphics / gpu_graphics.IMAGE), "graphics")
                 found["graphics"] = gpu_graphics.looked_at(machine.tried)
@@ -198,6 +204,13 @@ def measured(
         for spec in Path("/var/run/cdi").glob("gpudock*.json"):
             spec.unlink()
         leftovers.clear(temp)
+
+
+def install(folder: Path, names: set[str], target: Path) -> None:
+    """The wheels of these packages; a wheel's name has "_" where the package's has "-"."""
+    wheels = [str(path) for path in folder.glob("*.whl") if path.name.partition("-")[0].replace("_", "-") in names]
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--target", str(target)]
+    subprocess.run([*pip, *wheels], check=True)
 
 
 def has_torch(flags: tuple[str, ...]) -> bool:

@@ -15,7 +15,18 @@ from real.harness.product import Product, product
 
 # Beside what is needed for --help and mistyped words alone (click), what lies behind rarely used branches.
 HEAVY = {
-    *("click", "dataclasses", "inspect", "argparse", "yaml", "ruamel", "tomlkit", "tomllib", "importlib.metadata"),
+    *(
+        "click",
+        "typing_extensions",
+        "dataclasses",
+        "inspect",
+        "argparse",
+        "yaml",
+        "ruamel",
+        "tomlkit",
+        "tomllib",
+        "importlib.metadata",
+    ),
     *("tempfile", "pathlib", "urllib", "socket", "http", "asyncio", "concurrent", "logging", "traceback", "ctypes"),
     *("gpudock.refresh.collect", "gpudock.refresh.adopt", "gpudock.refresh.units", "gpudock.refresh.program"),
     *("gpudock.cli.by_click", "gpudock.cli.look", "gpudock.host.snapshot_check"),
@@ -24,7 +35,6 @@ CALL = """
 import atexit, sys
 report = sys.argv.pop(1)
 atexit.register(lambda: open(report, "w").write(" ".join(sys.modules)))
-sys.modules["typing_extensions"] = None  # a package of the tests' tools, which msgspec would take too
 from gpudock.cli.main import main
 main()
 """

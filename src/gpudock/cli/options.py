@@ -47,11 +47,12 @@ class HostOptions(NamedTuple):
 
         where = roots.folders_for(self.driver_root, self.dev_root, self.simulated)
         asked = nvml.begin(proc.run, where)
+        known = where.fact()  # while NVML is working, facts first: see there
 
-        from gpudock.host.snapshot import Taking  # while NVML is working
+        from gpudock.host.snapshot import Taking
 
         wanted = {"engines": engines, "packages": packages, "setup": setup}
-        taking = Taking(where.fact(), run=proc.run, **wanted, own_cdi=_own_cdi_folder(), asked=asked)
+        taking = Taking(known, run=proc.run, **wanted, own_cdi=_own_cdi_folder(), asked=asked)
         return lambda: _announced(taking.snapshot(), announce=announce)
 
     def for_refresh(self, *, announce: bool = True) -> "Snapshot":
