@@ -6,6 +6,8 @@ import click
 
 from gpudock.cli.by_click import host_options
 from gpudock.cli.doctor import doctor
+from gpudock.cli.drivers import drivers
+from gpudock.cli.install import install, uninstall
 from gpudock.cli.options import HostOptions
 from gpudock.cli.verify import verify
 
@@ -38,6 +40,9 @@ def host(context: click.Context, /, host: HostOptions, *, as_json: bool) -> None
 for _each, _short in (
     (doctor, "Say what is wrong: gpudock doctor."),
     (verify, "Prove that GPUs work: gpudock verify."),
+    (install, "Make it ready: gpudock install."),
+    (uninstall, "Take that back: gpudock uninstall."),
+    (drivers, "Drivers that suit it: gpudock drivers."),
 ):
     host.add_command(_each)
     _each.short_help = _short

@@ -52,7 +52,7 @@ REBOOT = 75
 @click.option("-o", "--output", metavar="FILE", default="-", help="Write that to this file. [default: standard output]")
 @click.option("--dry-run", is_flag=True, help="Show the steps; change nothing.")
 @click.option("--resume", is_flag=True, help="Go on with what was begun, after a reboot or an interruption.")
-@click.option("--list-versions", is_flag=True, help="List the versions of Docker that could be installed.")
+@click.option("--list-versions", is_flag=True, help="List versions of Docker and the driver that apt knows.")
 @click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
 @host_options
 def install(host: HostOptions, **options: Any) -> int | None:  # noqa: ANN401  by name, below
@@ -191,15 +191,19 @@ def _made(here: "Installation") -> int:
 
 
 def _versions() -> None:
+    """What --docker-version and --driver-version can name."""
     from gpudock import proc
     from gpudock.cli.terminal import say, show
     from gpudock.provision.install import versions
 
-    found = versions.of_docker(proc.run)
+    found = (*versions.of_docker(proc.run), *versions.of_drivers(proc.run))
+    width = max((len(each.package) for each in found), default=0)
     for each in found:
-        show(f"{each.package:10}  {each.version:45}  {each.source}")
-    if not found:
-        say("apt lists no Docker; docker.com's versions are listed once its repository is there (--docker docker.com)")
+        show(f"{each.package:{width}}  {each.version:45}  {each.source}")
+    if not any(each.package == "docker-ce" for each in found):
+        say("docker.com's versions are listed once its repository is there: --docker docker.com adds it")
+    if not any(each.branch for each in found):
+        say("apt lists no driver of NVIDIA's: gpudock drivers says which there are, and which suit the GPUs")
 
 
 @click.command()

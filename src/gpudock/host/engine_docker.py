@@ -45,6 +45,8 @@ class _Info(msgspec.Struct, rename="pascal"):
     cgroup_driver: str = ""
     security_options: list[str] | None = None
     operating_system: str = ""
+    os_type: str = msgspec.field(default="", name="OSType")
+    kernel_version: str = ""
     cdi_folders: list[str] | None = msgspec.field(default=None, name="CDISpecDirs")  # [] when CDI is switched off
     client_info: _Client = msgspec.field(default_factory=_Client)
     docker_root_dir: str = ""
@@ -93,6 +95,8 @@ def read(run: Runner, around: Surroundings, program: str) -> Engine | None:
         storage_driver=one_line(info.driver) or None,
         userns="name=userns" in options,
         desktop=info.operating_system == _DESKTOP,
+        containers=one_line(info.os_type) or None,
+        kernel=one_line(info.kernel_version) or None,
         mirrors=tuple(one_line(CREDENTIALS.sub("", each)) for each in _mirrors(info)),
         proxies=bool(info.http_proxy or info.https_proxy),
         compose=_compose(info),

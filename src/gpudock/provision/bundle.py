@@ -37,10 +37,11 @@ _LEFT_ALONE = {
     "address",
     "boot_id",
     "version",
+    "kernel",  # 5.10.16.3-microsoft-standard-WSL2 is no address
     "driver",
     "oci",
     "compose",
-}  # names of driver files
+}  # names of driver files, and versions
 _NOBODY = {"root", "dockremap", "docker", "nobody"}
 
 

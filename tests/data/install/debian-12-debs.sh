@@ -32,6 +32,23 @@ undo_machine() {
     :
 }
 
+# Without the ended sources of nvidia-docker and nvidia-container-runtime
+#   why:  apt-get update fails while they are there; what they had is in NVIDIA's newer repository
+check_old_sources() {
+    [ -z "$(old_sources)" ]
+}
+apply_old_sources() {
+    for file in $(old_sources); do
+        printf '%s\n' "$file" >>"$STATE/old-sources"
+        write_file "$file" 644 </dev/null
+    done
+}
+undo_old_sources() {
+    [ -e "$STATE/old-sources" ] || return 0
+    while read -r file; do restore_file "$file"; done <"$STATE/old-sources"
+    rm -f "$STATE/old-sources"
+}
+
 # Containers on volumes of nvidia-docker 1 are looked after
 #   why:  they cannot start any more once its volume plugin is gone
 #   undo leaves: removed containers stay removed; images made of them stay
@@ -59,34 +76,23 @@ undo_old_containers() {
     rm -f "$STATE/old-containers"
 }
 
-# Without nvidia-docker, nvidia-docker2, nvidia-container-runtime, docker, docker-engine, lxc-docker, and without their ended sources
+# Without nvidia-docker, nvidia-docker2, nvidia-container-runtime, docker, docker-engine, lxc-docker
 #   why:  they are in the way of what is installed next, or of its updates
 #   undo leaves: the packages are not installed again; the command that does is printed
 check_old_packages() {
-    [ -z "$(only_installed nvidia-docker nvidia-docker2 nvidia-container-runtime docker docker-engine lxc-docker)$(old_sources)" ]
+    [ -z "$(only_installed nvidia-docker nvidia-docker2 nvidia-container-runtime docker docker-engine lxc-docker)" ]
 }
 apply_old_packages() {
     names=$(only_installed nvidia-docker nvidia-docker2 nvidia-container-runtime docker docker-engine lxc-docker | one_line)
-    if [ -n "$names" ]; then
-        [ "$REMOVE_OLD" = yes ] || die "in the way: $names- to have them removed: REMOVE_OLD=yes (--remove-old). \
+    [ "$REMOVE_OLD" = yes ] || die "in the way: $names- to have them removed: REMOVE_OLD=yes (--remove-old). \
     Images, volumes and settings in /var/lib/docker and /etc/docker stay"
-        # shellcheck disable=SC2086,SC2016 # names of packages, a word each; dpkg's own variables
-        marked old-packages || dpkg-query -W -f '${Package}=${Version}\n' $names | put "$STATE/old-packages" 644
-        repair_packages
-        # shellcheck disable=SC2086
-        quietly apt_get remove $names
-    fi
-    for file in $(old_sources); do
-        printf '%s
-    ' "$file" >>"$STATE/old-sources"
-        write_file "$file" 644 </dev/null
-    done
+    # shellcheck disable=SC2086,SC2016 # names of packages, a word each; dpkg's own variables
+    marked old-packages || dpkg-query -W -f '${Package}=${Version}\n' $names | put "$STATE/old-packages" 644
+    repair_packages
+    # shellcheck disable=SC2086
+    quietly apt_get remove $names
 }
 undo_old_packages() {
-    if [ -e "$STATE/old-sources" ]; then
-        while read -r file; do restore_file "$file"; done <"$STATE/old-sources"
-        rm -f "$STATE/old-sources"
-    fi
     if [ -e "$STATE/old-packages" ]; then
         say "      removed before; to have them again: apt-get install $(one_line <"$STATE/old-packages")"
     fi
@@ -107,7 +113,7 @@ undo_driver_source() {
 }
 
 # NVIDIA's driver, branch 535, proprietary kernel module, from the distribution
-#   why:  runs CUDA up to 12.2; packages: nvidia-kernel-dkms, nvidia-smi, libcuda1, libnvidia-ml1, libnvidia-encode1, libnvcuvid1, libnvidia-ptxjitcompiler1, nvidia-persistenced, nvidia-modprobe
+#   why:  runs CUDA up to 12.2, maintained by NVIDIA until 2026-06; packages: nvidia-kernel-dkms, nvidia-smi, libcuda1, libnvidia-ml1, libnvidia-encode1, libnvcuvid1, libnvidia-ptxjitcompiler1, nvidia-persistenced, nvidia-modprobe
 #   warn: with secure boot the module's own key must be enrolled (mokutil), or the firmware refuses the module;
 #   warn: the driver's packages ask for it, on the console, at the next boot.
 check_driver_packages() {
@@ -255,13 +261,14 @@ undo_verify() {
     :
 }
 
-STEPS="machine old_containers old_packages driver_source driver_packages driver_loaded docker_packages docker_service gpudock runtime units verify"
+STEPS="machine old_sources old_containers old_packages driver_source driver_packages driver_loaded docker_packages docker_service gpudock runtime units verify"
 
 title() {
     case $1 in
     machine) printf '%s\n' 'This is debian 12, with 5 GiB free' ;;
+    old_sources) printf '%s\n' 'Without the ended sources of nvidia-docker and nvidia-container-runtime' ;;
     old_containers) printf '%s\n' 'Containers on volumes of nvidia-docker 1 are looked after' ;;
-    old_packages) printf '%s\n' 'Without nvidia-docker, nvidia-docker2, nvidia-container-runtime, docker, docker-engine, lxc-docker, and without their ended sources' ;;
+    old_packages) printf '%s\n' 'Without nvidia-docker, nvidia-docker2, nvidia-container-runtime, docker, docker-engine, lxc-docker' ;;
     driver_source) printf '%s\n' 'Debian'"'"'s parts contrib, non-free and non-free-firmware' ;;
     driver_packages) printf '%s\n' 'NVIDIA'"'"'s driver, branch 535, proprietary kernel module, from the distribution' ;;
     driver_loaded) printf '%s\n' 'The driver'"'"'s kernel module is loaded (a reboot, where it must be)' ;;

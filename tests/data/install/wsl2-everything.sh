@@ -94,6 +94,23 @@ undo_proxies() {
     restore_file /etc/default/docker
 }
 
+# Without the ended sources of nvidia-docker and nvidia-container-runtime
+#   why:  apt-get update fails while they are there; what they had is in NVIDIA's newer repository
+check_old_sources() {
+    [ -z "$(old_sources)" ]
+}
+apply_old_sources() {
+    for file in $(old_sources); do
+        printf '%s\n' "$file" >>"$STATE/old-sources"
+        write_file "$file" 644 </dev/null
+    done
+}
+undo_old_sources() {
+    [ -e "$STATE/old-sources" ] || return 0
+    while read -r file; do restore_file "$file"; done <"$STATE/old-sources"
+    rm -f "$STATE/old-sources"
+}
+
 # curl and gpg, to fetch keys and to look at their fingerprints
 #   why:  sources are trusted by the fingerprint of their key
 check_tools() {
@@ -134,34 +151,23 @@ undo_old_containers() {
     rm -f "$STATE/old-containers"
 }
 
-# Without nvidia-docker, nvidia-docker2, nvidia-container-runtime, docker, docker-engine, lxc-docker, docker.io, docker-doc, podman-docker, containerd, runc, and without their ended sources
+# Without nvidia-docker, nvidia-docker2, nvidia-container-runtime, docker, docker-engine, lxc-docker, docker.io, docker-doc, podman-docker, containerd, runc
 #   why:  they are in the way of what is installed next, or of its updates
 #   undo leaves: the packages are not installed again; the command that does is printed
 check_old_packages() {
-    [ -z "$(only_installed nvidia-docker nvidia-docker2 nvidia-container-runtime docker docker-engine lxc-docker docker.io docker-doc podman-docker containerd runc)$(old_sources)" ]
+    [ -z "$(only_installed nvidia-docker nvidia-docker2 nvidia-container-runtime docker docker-engine lxc-docker docker.io docker-doc podman-docker containerd runc)" ]
 }
 apply_old_packages() {
     names=$(only_installed nvidia-docker nvidia-docker2 nvidia-container-runtime docker docker-engine lxc-docker docker.io docker-doc podman-docker containerd runc | one_line)
-    if [ -n "$names" ]; then
-        [ "$REMOVE_OLD" = yes ] || die "in the way: $names- to have them removed: REMOVE_OLD=yes (--remove-old). \
+    [ "$REMOVE_OLD" = yes ] || die "in the way: $names- to have them removed: REMOVE_OLD=yes (--remove-old). \
     Images, volumes and settings in /var/lib/docker and /etc/docker stay"
-        # shellcheck disable=SC2086,SC2016 # names of packages, a word each; dpkg's own variables
-        marked old-packages || dpkg-query -W -f '${Package}=${Version}\n' $names | put "$STATE/old-packages" 644
-        repair_packages
-        # shellcheck disable=SC2086
-        quietly apt_get remove $names
-    fi
-    for file in $(old_sources); do
-        printf '%s
-    ' "$file" >>"$STATE/old-sources"
-        write_file "$file" 644 </dev/null
-    done
+    # shellcheck disable=SC2086,SC2016 # names of packages, a word each; dpkg's own variables
+    marked old-packages || dpkg-query -W -f '${Package}=${Version}\n' $names | put "$STATE/old-packages" 644
+    repair_packages
+    # shellcheck disable=SC2086
+    quietly apt_get remove $names
 }
 undo_old_packages() {
-    if [ -e "$STATE/old-sources" ]; then
-        while read -r file; do restore_file "$file"; done <"$STATE/old-sources"
-        rm -f "$STATE/old-sources"
-    fi
     if [ -e "$STATE/old-packages" ]; then
         say "      removed before; to have them again: apt-get install $(one_line <"$STATE/old-packages")"
     fi
@@ -349,15 +355,16 @@ undo_then() {
     :
 }
 
-STEPS="machine proxies tools old_containers old_packages wsl_driver docker_source docker_packages docker_service docker_user gpudock runtime units verify then"
+STEPS="machine proxies old_sources tools old_containers old_packages wsl_driver docker_source docker_packages docker_service docker_user gpudock runtime units verify then"
 
 title() {
     case $1 in
     machine) printf '%s\n' 'This is ubuntu 24.04, with 5 GiB free' ;;
     proxies) printf '%s\n' 'The proxy proxy.example:3128 for apt, sudo and dockerd' ;;
+    old_sources) printf '%s\n' 'Without the ended sources of nvidia-docker and nvidia-container-runtime' ;;
     tools) printf '%s\n' 'curl and gpg, to fetch keys and to look at their fingerprints' ;;
     old_containers) printf '%s\n' 'Containers on volumes of nvidia-docker 1 are looked after' ;;
-    old_packages) printf '%s\n' 'Without nvidia-docker, nvidia-docker2, nvidia-container-runtime, docker, docker-engine, lxc-docker, docker.io, docker-doc, podman-docker, containerd, runc, and without their ended sources' ;;
+    old_packages) printf '%s\n' 'Without nvidia-docker, nvidia-docker2, nvidia-container-runtime, docker, docker-engine, lxc-docker, docker.io, docker-doc, podman-docker, containerd, runc' ;;
     wsl_driver) printf '%s\n' 'WSL: the driver is that of Windows; none of Linux is installed' ;;
     docker_source) printf '%s\n' 'docker.com'"'"'s repository, and its key' ;;
     docker_packages) printf '%s\n' 'Docker Engine 27.3.1 from docker.com: docker-ce, docker-ce-cli, containerd.io, docker-buildx-plugin, docker-compose-plugin; upgrades leave that version alone' ;;

@@ -49,6 +49,8 @@ def test_20_10_knows_no_cdi(tmp_path: Path) -> None:
         config_path="/etc/docker/daemon.json",
         data_root="/var/lib/docker",
         storage_driver="overlay2",
+        containers="linux",
+        kernel="6.18.44",
         oci="1.1.5+ds1-1+deb12u1",
     )
 

@@ -4,16 +4,11 @@ from collections.abc import Iterator
 
 from gpudock.facts.snapshot import Snapshot
 from gpudock.provision.check import ERROR, NOTE, WARNING, Check, Seen, check
+from gpudock.provision.install import branches
 from gpudock.provision.machine import driver, numbers, packages
 
 CHECKS: list[Check] = []
 INSTALL = ("sudo gpudock install --dry-run    # shows the steps for this system", "sudo gpudock install")
-_END_OF_LIFE = {  # branch -> first day after it; docs.nvidia.com/datacenter/tesla/drivers
-    535: "2026-07-01",
-    580: "2028-07-01",
-    595: "2027-04-01",
-    610: "2026-09-01",
-}
 OLDEST_DRIVER, OLDEST_KERNEL, OLDEST_GPU = (418, 81), (3, 10), (3, 0)
 
 
@@ -69,13 +64,13 @@ def gpu_too_old(machine: Snapshot) -> Iterator[str]:
     "NVIDIA no longer maintains this branch of the driver",
     cause="Each branch gets security updates until a given month; what runs goes on running.",
     fix=("gpudock drivers    # what suits this GPU", *INSTALL),
-    references=("https://docs.nvidia.com/datacenter/tesla/drivers/",),
+    references=(branches.LIFE_SOURCE,),
 )
 def driver_branch_ended(machine: Snapshot) -> Iterator[str]:
-    branch = numbers(driver(machine))[:1]
-    end = _END_OF_LIFE.get(branch[0]) if branch else None
-    if end and machine.taken >= end and not machine.roots.simulated:
-        yield f"branch {branch[0]} ended before {end}"
+    number = branches.branch(driver(machine))
+    life = branches.LIVES.get(number) if number else None
+    if life and life.ends < machine.taken[:7] and not machine.roots.simulated:
+        yield f"branch {number} ended {life.ends}"
 
 
 @check(

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 
 from gpudock.facts.gpu import Nvml
 from gpudock.facts.snapshot import Snapshot
-from gpudock.provision.check import ERROR, NOTE, WARNING, Check, check
+from gpudock.provision.check import ERROR, NOTE, WARNING, Check, Seen, check
+from gpudock.provision.install import wsl
 from gpudock.provision.machine import engines, numbers, packages
 
 CHECKS: list[Check] = []
-FIRST_KERNEL, GOOD_KERNEL = (4, 19, 121), (5, 10, 43)  # docs.nvidia.com/cuda/wsl-user-guide
-FIRST_DRIVER = (470, 76)
 _LINUX_DRIVER = (
     r"nvidia-driver(?:-\S+)?|libnvidia-compute-\d+\S*|libcuda1|nvidia-kernel-\S+|nvidia-dkms-\S+|cuda-drivers\S*"
 )
@@ -36,14 +35,14 @@ def wsl_1(machine: Snapshot) -> Iterator[str]:
     "wsl-kernel",
     WARNING,
     "WSL's kernel is old",
-    cause="CUDA needs 4.19.121, and NVIDIA advises 5.10.43.3 or newer.",
+    cause=f"CUDA needs {wsl.FIRST_KERNEL.text} at least; Microsoft asks for {wsl.KERNEL.text} or newer.",
     fix=("# in PowerShell:", "wsl --update", "wsl --shutdown"),
-    references=("https://docs.nvidia.com/cuda/wsl-user-guide/",),
+    references=(wsl.KERNEL.source, wsl.FIRST_KERNEL.source),
 )
 def wsl_kernel(machine: Snapshot) -> Iterator[str]:
     version = numbers(machine.system.kernel)
-    if machine.system.wsl and (4, 19) <= version < GOOD_KERNEL:
-        yield f"Linux {machine.system.kernel}" + (", too old for CUDA" if version < FIRST_KERNEL else "")
+    if machine.system.wsl and (4, 19) <= version < wsl.KERNEL.version:
+        yield f"Linux {machine.system.kernel}" + (", too old for CUDA" if version < wsl.FIRST_KERNEL.version else "")
 
 
 @check(
@@ -101,12 +100,12 @@ def wsl_linux_driver(machine: Snapshot) -> Iterator[str]:
     "wsl-windows-driver",
     ERROR,
     "Windows' driver is too old for WSL",
-    cause="GPUs in WSL 2 came with Windows driver 470.76.",
+    cause=f"NVIDIA's drivers for Windows have CUDA for WSL 2 from {wsl.DRIVER.text} on.",
     fix=("# on Windows, install a current driver from nvidia.com, then in PowerShell: wsl --shutdown",),
-    references=("https://docs.nvidia.com/cuda/wsl-user-guide/",),
+    references=(wsl.DRIVER.source,),
 )
 def wsl_windows_driver(machine: Snapshot) -> Iterator[str]:
-    if machine.system.wsl and isinstance(machine.nvml, Nvml) and () < numbers(machine.nvml.driver) < FIRST_DRIVER:
+    if machine.system.wsl and isinstance(machine.nvml, Nvml) and () < numbers(machine.nvml.driver) < wsl.DRIVER.version:
         yield f"driver {machine.nvml.driver}"
 
 
@@ -114,14 +113,18 @@ def wsl_windows_driver(machine: Snapshot) -> Iterator[str]:
     CHECKS,
     "wsl-desktop",
     NOTE,
-    "Docker Desktop runs in another WSL distribution",
-    cause="Its daemon gives GPUs by itself with --gpus all; gpudock's runtime and specification are of this "
-    "distribution.",
+    "Docker is Docker Desktop's, in another WSL distribution or a virtual machine",
+    cause="With its WSL 2 engine it gives GPUs by itself with --gpus all; gpudock's runtime and specification are of "
+    "this distribution. With its Hyper-V engine, and with Windows containers, there is no CUDA.",
     fix=(
         "docker run --gpus all …    # Docker Desktop's own way",
         "# or install docker in this distribution: gpudock install",
     ),
+    references=(wsl.DOCKER,),
 )
-def wsl_desktop(machine: Snapshot) -> Iterator[str]:
-    if machine.system.wsl and any(engine.desktop for engine in engines(machine, "docker")):
-        yield "docker info says Docker Desktop"
+def wsl_desktop(machine: Snapshot) -> Iterator[Seen]:
+    for engine in engines(machine, "docker"):
+        if machine.system.wsl and engine.desktop:
+            way = wsl.way(engine.containers, engine.kernel)
+            fix = () if way.gpus else (f"# {way.what}",)
+            yield Seen(f"docker info: {way.name}", fix, "" if way.gpus else ERROR)

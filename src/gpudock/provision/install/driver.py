@@ -136,6 +136,8 @@ def _packages(choice: Choice) -> Step:
     pinned = bool(choice.version) or choice.source == NVIDIA
     version = f"{choice.version} (upgrades leave it alone)" if choice.version else f"branch {choice.branch}"
     where = "NVIDIA's repository" if choice.source == NVIDIA else "the distribution"
+    life = branches.LIVES.get(choice.branch)
+    until = f", maintained by NVIDIA until {life.ends}" if life else ""
     headers = "" if choice.target.system.id == "ubuntu" and choice.source != NVIDIA else '"$(kernel_headers)" '
     lines = [here(pin, PIN)] if pinned else []
     lines += [
@@ -145,7 +147,7 @@ def _packages(choice: Choice) -> Step:
     return Step(
         "driver_packages",
         f"NVIDIA's driver, {version}, {choice.module} kernel module, from {where}",
-        f"runs CUDA up to {branches.cuda(choice.branch)}; packages: {', '.join(names)}",
+        f"runs CUDA up to {branches.cuda(choice.branch)}{until}; packages: {', '.join(names)}",
         f"! has_gpu || driver_is_there || installed {quoted(*names)}",
         "\n".join(lines),
         "remove_packages driver_packages" + (f"\nrestore_file {PIN}" if pinned else ""),

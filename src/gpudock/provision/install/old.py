@@ -1,5 +1,7 @@
 """What earlier installations left: packages and sources in the way, containers on old volumes. Pure."""
 
+import re
+
 from gpudock.provision.install.step import Step, quoted
 from gpudock.provision.install.target import Target
 from gpudock.provision.install.wish import DEBS, DISTRIBUTION, DOCKER_COM, Wish
@@ -8,11 +10,35 @@ NVIDIA_DOCKER = ("nvidia-docker", "nvidia-docker2", "nvidia-container-runtime")
 ANCIENT = ("docker", "docker-engine", "lxc-docker")
 _DOCKER_COM = ("docker-ce", "docker-ce-cli", "docker-ce-rootless-extras", "containerd.io")
 _DISTRIBUTION = ("docker.io", "docker-doc", "podman-docker", "containerd", "runc")
+ENDED = re.compile(r"nvidia\.github\.io/(?:nvidia-docker|nvidia-container-runtime)")  # repositories
 IN_THE_WAY = {
     DISTRIBUTION: (*ANCIENT, *_DOCKER_COM),
     DOCKER_COM: (*ANCIENT, *_DISTRIBUTION),
     DEBS: ANCIENT,
 }
+
+
+def sources(target: Target) -> tuple[Step, ...]:
+    """Before anything asks apt, which refuses to read the lists of a repository that has ended."""
+    if target.packages is not None and not any(ENDED.search(line) for line in target.sources):
+        return ()
+    return (
+        Step(
+            "old_sources",
+            "Without the ended sources of nvidia-docker and nvidia-container-runtime",
+            "apt-get update fails while they are there; what they had is in NVIDIA's newer repository",
+            '[ -z "$(old_sources)" ]',
+            """\
+for file in $(old_sources); do
+    printf '%s\\n' "$file" >>"$STATE/old-sources"
+    write_file "$file" 644 </dev/null
+done""",
+            """\
+[ -e "$STATE/old-sources" ] || return 0
+while read -r file; do restore_file "$file"; done <"$STATE/old-sources"
+rm -f "$STATE/old-sources\"""",
+        ),
+    )
 
 
 def steps(wish: Wish, target: Target) -> tuple[Step, ...]:
@@ -54,29 +80,19 @@ def _packages(names: tuple[str, ...]) -> Step:
     words = quoted(*names)
     return Step(
         "old_packages",
-        f"Without {', '.join(names)}, and without their ended sources",
+        f"Without {', '.join(names)}",
         "they are in the way of what is installed next, or of its updates",
-        f'[ -z "$(only_installed {words})$(old_sources)" ]',
+        f'[ -z "$(only_installed {words})" ]',
         f"""\
 names=$(only_installed {words} | one_line)
-if [ -n "$names" ]; then
-    [ "$REMOVE_OLD" = yes ] || die "in the way: $names- to have them removed: REMOVE_OLD=yes (--remove-old). \\
+[ "$REMOVE_OLD" = yes ] || die "in the way: $names- to have them removed: REMOVE_OLD=yes (--remove-old). \\
 Images, volumes and settings in /var/lib/docker and /etc/docker stay"
-    # shellcheck disable=SC2086,SC2016 # names of packages, a word each; dpkg's own variables
-    marked old-packages || dpkg-query -W -f '${{Package}}=${{Version}}\\n' $names | put "$STATE/old-packages" 644
-    repair_packages
-    # shellcheck disable=SC2086
-    quietly apt_get remove $names
-fi
-for file in $(old_sources); do
-    printf '%s\n' "$file" >>"$STATE/old-sources"
-    write_file "$file" 644 </dev/null
-done""",
+# shellcheck disable=SC2086,SC2016 # names of packages, a word each; dpkg's own variables
+marked old-packages || dpkg-query -W -f '${{Package}}=${{Version}}\\n' $names | put "$STATE/old-packages" 644
+repair_packages
+# shellcheck disable=SC2086
+quietly apt_get remove $names""",
         """\
-if [ -e "$STATE/old-sources" ]; then
-    while read -r file; do restore_file "$file"; done <"$STATE/old-sources"
-    rm -f "$STATE/old-sources"
-fi
 if [ -e "$STATE/old-packages" ]; then
     say "      removed before; to have them again: apt-get install $(one_line <"$STATE/old-packages")"
 fi""",

@@ -41,6 +41,7 @@ def make(target: Target, wanted: Wish) -> Plan:
     steps = (
         basics.machine(target),
         *((basics.proxies(wanted),) if wanted.proxy else ()),
+        *old.sources(target),
         *basics.tools(wanted),
         *old.steps(wanted, target),
         *driver.steps(wanted, target),

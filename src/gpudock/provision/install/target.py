@@ -55,6 +55,7 @@ class Target(NamedTuple):
     here: bool = False  # this machine, now; else any such machine
     gpus: tuple[str, ...] | None = None  # generations of the GPUs, None where not known
     packages: Mapping[str, str] | None = None  # installed, of those that matter; None where not known
+    sources: tuple[str, ...] = ()  # lines of its package sources
     architecture: str = "x86_64"
 
 
@@ -86,5 +87,6 @@ def of(snapshot: Snapshot, *, here: bool = True) -> Target:
         here=here,
         gpus=architecture.of_machine(snapshot),
         packages=packages,
+        sources=tuple(each.line for each in snapshot.package_sources),
         architecture=snapshot.system.architecture,
     )

@@ -39,7 +39,8 @@ def check(wish: Wish) -> Wish:
     """Raises UsageError for what cannot be meant."""
     for version, option in ((wish.docker_version, "--docker-version"), (wish.driver_version, "--driver-version")):
         if version and not _VERSION.fullmatch(version):
-            raise UsageError(f"{option} {quote(version)} is no version.", mend="gpudock install --list-versions")
+            mend = "gpudock install --list-versions shows what there is"
+            raise UsageError(f"{option} {quote(version)} is no version.", mend=mend)
     for wrong, what in (
         ((wish.docker == DEBS) != bool(wish.debs), "--docker debs and --debs FOLDER belong together."),
         (wish.debs and not wish.debs.startswith("/"), "--debs must be an absolute path of a folder on the machine."),

@@ -1,11 +1,15 @@
-"""WSL 2: what Windows, its driver and WSL's kernel must be. Data with sources, and what follows from them. Pure."""
+"""WSL 2: what Windows, its driver and WSL's kernel must be, and the ways of docker there. Data with sources.
 
-import re
+Read in November 2026: Microsoft's pages as its repositories MicrosoftDocs/windows-ai-docs and MicrosoftDocs/WSL have
+them; NVIDIA's guide: "R495 and later" for CUDA, and, for CUDA 11.4 still, "at least 4.19.121" for the kernel.
+"""
+
 from typing import NamedTuple
 
 MICROSOFT = "https://learn.microsoft.com/windows/ai/directml/gpu-cuda-in-wsl"
 MICROSOFT_WSL = "https://learn.microsoft.com/windows/wsl/install"
 NVIDIA = "https://docs.nvidia.com/cuda/wsl-user-guide/"
+NVIDIA_OLD = "https://docs.nvidia.com/cuda/archive/11.4.4/wsl-user-guide/index.html"
 SYSTEMD = "https://learn.microsoft.com/windows/wsl/systemd"
 DOCKER = "https://docs.docker.com/desktop/features/gpu/"
 
@@ -24,12 +28,12 @@ class Least(NamedTuple):
 
 
 WINDOWS_10 = Least("Windows 10 (21H2)", (10, 0, 19044), "GPUs are not seen in WSL", MICROSOFT)
-WINDOWS_11 = Least("Windows 11", (10, 0, 22000), "", MICROSOFT)
 WSL_INSTALL = Least("wsl --install", (10, 0, 19041), "WSL must be switched on as a Windows feature", MICROSOFT_WSL)
-KERNEL = Least("WSL's kernel", (5, 10, 43, 3), "CUDA in WSL fails or is slow", MICROSOFT)
-DRIVER = Least("NVIDIA's driver for Windows", (495,), "there is no libcuda.so.1 in /usr/lib/wsl/lib", NVIDIA)
-WSL_SYSTEMD = Least("WSL", (0, 67, 6), "WSL starts no systemd, and so no docker.service", SYSTEMD)
-ALL = (WINDOWS_10, WINDOWS_11, WSL_INSTALL, KERNEL, DRIVER, WSL_SYSTEMD)
+FIRST_KERNEL = Least("WSL's kernel, for any CUDA", (4, 19, 121), "no CUDA", NVIDIA_OLD)
+KERNEL = Least("WSL's kernel", (5, 10, 43, 3), "CUDA fails or is slow", MICROSOFT)
+DRIVER = Least("NVIDIA's driver for Windows", (495,), "no CUDA in WSL", NVIDIA)
+WSL_SYSTEMD = Least("WSL", (0, 67, 6), "no systemd, so Docker is started by its service script", SYSTEMD)
+ALL = (WINDOWS_10, WSL_INSTALL, FIRST_KERNEL, KERNEL, DRIVER, WSL_SYSTEMD)
 
 
 class Way(NamedTuple):
@@ -37,38 +41,22 @@ class Way(NamedTuple):
 
     name: str
     gpus: bool
-    told_by: str
     what: str
 
 
-WAYS = (
-    Way("docker in WSL 2", True, "docker info in WSL names a local engine", "gpudock works as on Linux"),
-    Way(
-        "Docker Desktop, WSL 2 engine",
-        True,
-        "docker context: desktop-linux; kernel: microsoft-standard-WSL2",
-        "docker run --gpus all works by Docker Desktop's own means; gpudock cannot configure the engine inside",
-    ),
-    Way("Docker Desktop, Hyper-V engine", False, "kernel: linuxkit", "no GPU: choose the WSL 2 engine in the settings"),
-    Way("Windows containers", False, "docker info: OSType windows", "no CUDA: DirectX only, by --device class/..."),
+LOCAL = Way("Docker in WSL 2", gpus=True, what="gpudock works as on Linux")
+DESKTOP = Way(
+    "Docker Desktop, WSL 2 engine",
+    gpus=True,
+    what="`docker run --gpus all` by Docker Desktop's own means; gpudock cannot configure the engine inside it",
 )
+HYPER_V = Way("Docker Desktop, Hyper-V engine", gpus=False, what='choose "Use the WSL 2 based engine" in its settings')
+WINDOWS = Way("Windows containers", gpus=False, what='choose "Switch to Linux containers..." in its menu')
+WAYS = (LOCAL, DESKTOP, HYPER_V, WINDOWS)
 
 
-def numbers(text: str) -> tuple[int, ...]:
-    """Of "5.15.153.1-microsoft-standard-WSL2" the four."""
-    found = re.match(r"\d+(?:\.\d+)*", text.strip())
-    return tuple(int(each) for each in found[0].split(".")) if found else ()
-
-
-def below(least: Least, text: str) -> str:
-    """What is wrong with this version, "" when nothing is; also for a text that is none, which says nothing."""
-    version = numbers(text)
-    if not version or version >= least.version:
-        return ""
-    return f"{least.what} is {'.'.join(map(str, version))}, older than {least.text}: {least.without}"
-
-
-def driver_of_windows(version: str) -> str:
-    """Windows calls NVIDIA's 536.23 "31.0.15.3623": the last five digits."""
-    digits = "".join(version.split(".")[-2:])[-5:]
-    return f"{int(digits[:3])}.{digits[3:]}" if len(digits) == 5 and digits.isdecimal() else ""
+def way(kind: str | None, kernel: str | None) -> Way:
+    """Of a Docker Desktop: `docker info` tells the kind of its containers, and the kernel that they run on."""
+    if kind == "windows":
+        return WINDOWS
+    return HYPER_V if kernel and "linuxkit" in kernel else DESKTOP

@@ -39,15 +39,24 @@ def test_a_machine_without_gpus_gets_no_driver_and_no_units() -> None:
 def test_another_machine_gets_gpudock_too_and_is_asked_for_old_things() -> None:
     found = plan.make(target.named("debian-12"), Wish(driver="none"))
     assert ids(found) == [
-        *("machine", "old_containers", "old_packages", "docker_packages", "docker_service"),
+        *("machine", "old_sources", "old_containers", "old_packages", "docker_packages", "docker_service"),
         *("gpudock", "runtime", "units", "verify"),
     ]
 
 
 def test_everything_in_its_order() -> None:
     assert ids(plans.named("ubuntu-22.04", "everything")) == [
-        *("machine", "proxies", "tools", "old_containers", "old_packages", "driver_source", "driver_packages"),
-        *("driver_loaded", "docker_source", "docker_packages", "docker_service", "docker_user", "gpudock", "runtime"),
+        *("machine", "proxies", "old_sources", "tools", "old_containers", "old_packages", "driver_source"),
+        *(
+            "driver_packages",
+            "driver_loaded",
+            "docker_source",
+            "docker_packages",
+            "docker_service",
+            "docker_user",
+            "gpudock",
+            "runtime",
+        ),
         *("units", "verify", "then"),
     ]
 
@@ -92,6 +101,19 @@ def test_the_driver_suits_the_gpus(system: str, gpus: tuple[str, ...], wish: Wis
 def test_a_driver_that_does_not_run_the_gpus_is_refused(gpus: tuple[str, ...], wish: Wish, said: str) -> None:
     with pytest.raises(RefusedError, match=said):
         plan.make(machine(*gpus), wish)
+
+
+def test_ended_sources_go_before_apt_is_asked_for_anything() -> None:
+    ended = ("deb https://nvidia.github.io/nvidia-docker/ubuntu18.04/$(ARCH) /",)
+    found = plan.make(machine()._replace(sources=ended), Wish(docker="docker.com"))
+    assert ids(found)[:3] == ["machine", "old_sources", "tools"]
+    newer = ("deb https://nvidia.github.io/libnvidia-container/stable/deb/amd64 /",)
+    assert "old_sources" not in ids(plan.make(machine()._replace(sources=newer), Wish(docker="docker.com")))
+
+
+def test_a_driver_says_until_when_it_is_maintained() -> None:
+    (step,) = (each for each in plan.make(machine("Ada"), Wish()).steps if each.id == "driver_packages")
+    assert "runs CUDA up to 12.2, maintained by NVIDIA until 2026-06;" in step.why
 
 
 def test_old_packages_are_planned_away_where_they_are() -> None:

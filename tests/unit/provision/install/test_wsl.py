@@ -1,34 +1,35 @@
-"""Thresholds of Windows, its driver and WSL's kernel."""
+"""Thresholds of Windows, its driver and WSL's kernel, and the ways of docker: the page says what the data say."""
+
+from pathlib import Path
 
 import pytest
 
 from gpudock.provision.install import wsl
 
+PAGE = (Path(__file__).parents[4] / "docs/wsl.md").read_text()
+
+
+@pytest.mark.parametrize("least", wsl.ALL, ids=lambda least: least.text)
+def test_every_threshold_stands_on_the_page_with_its_source(least: wsl.Least) -> None:
+    row = next(line for line in PAGE.splitlines() if line.startswith(f"| {least.what} |"))
+    assert least.text.removeprefix("10.0.") in row
+    assert least.without in row
+    assert f"]({least.source})" in row
+
+
+def test_every_way_of_docker_stands_on_the_page() -> None:
+    for way in wsl.WAYS:
+        assert f"| {way.name} | {'yes' if way.gpus else 'no'} | {way.what} |" in PAGE
+
 
 @pytest.mark.parametrize(
-    ("least", "text", "said"),
+    ("kind", "kernel", "way"),
     [
-        (wsl.KERNEL, "5.15.153.1-microsoft-standard-WSL2", ""),
-        (wsl.KERNEL, "5.10.43.3-microsoft-standard-WSL2", ""),
-        (wsl.KERNEL, "5.4.72-microsoft-standard-WSL2", "WSL's kernel is 5.4.72, older than 5.10.43.3: CUDA in WSL"),
-        (wsl.WINDOWS_10, "10.0.19043.1", "Windows 10 (21H2) is 10.0.19043.1, older than 10.0.19044: GPUs are not seen"),
-        (wsl.WINDOWS_10, "10.0.22631.4317", ""),
-        (wsl.DRIVER, "472.12", "NVIDIA's driver for Windows is 472.12, older than 495: there is no libcuda.so.1"),
-        (wsl.DRIVER, "no driver", ""),
+        ("linux", "5.15.167.4-microsoft-standard-WSL2", wsl.DESKTOP),
+        ("linux", "6.10.14-linuxkit", wsl.HYPER_V),
+        ("windows", "10.0 22631 (22621.1.amd64fre.ni_release.220506-1250)", wsl.WINDOWS),
+        (None, None, wsl.DESKTOP),
     ],
 )
-def test_what_is_too_old(least: wsl.Least, text: str, said: str) -> None:
-    assert wsl.below(least, text).startswith(said)
-    assert bool(wsl.below(least, text)) == bool(said)
-
-
-@pytest.mark.parametrize(
-    ("windows", "nvidia"), [("31.0.15.3623", "536.23"), ("32.0.15.6094", "560.94"), ("10.0.1", ""), ("", "")]
-)
-def test_windows_writes_the_drivers_version_in_its_own_way(windows: str, nvidia: str) -> None:
-    assert wsl.driver_of_windows(windows) == nvidia
-
-
-def test_every_threshold_has_a_source() -> None:
-    assert all(each.source.startswith("https://") for each in wsl.ALL)
-    assert [way.name for way in wsl.WAYS if way.gpus] == ["docker in WSL 2", "Docker Desktop, WSL 2 engine"]
+def test_the_ways_of_docker_desktop(kind: str | None, kernel: str | None, way: wsl.Way) -> None:
+    assert wsl.way(kind, kernel) == way
