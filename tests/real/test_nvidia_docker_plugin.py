@@ -24,6 +24,7 @@ from real.harness import engines, images, leftovers, processes
 from real.harness.commands import run
 from real.harness.engines import Engine
 from real.harness.product import Product
+from real.hook_stage import digest
 
 pytestmark = pytest.mark.real
 
@@ -196,6 +197,31 @@ def test_a_container_loads_the_driver_of_the_volume(known: Daemon, docker20: Eng
     assert docker20.run("volume", "rm", NAME, check=False).returncode != 0  # a container, though stopped, names it
     docker20.run("rm", name)
     docker20.run("volume", "rm", NAME)
+    assert list((known.volumes / "nvidia_driver").iterdir()) == []
+
+
+# Docker 20.10 gives --privileged containers every capability, also one that this machine's root may not have.
+@pytest.mark.parametrize(
+    ("name", "rights"),
+    [("docker20", ()), ("docker20", ("--cap-add=SYS_ADMIN",)), ("docker28", ()), ("docker28", ("--privileged",))],
+)
+def test_who_writes_into_the_volume_does_not_reach_the_driver(
+    known: Daemon, gpudock: Product, request: pytest.FixtureRequest, name: str, rights: tuple[str, ...]
+) -> None:
+    """A container that mounts it without :ro may spoil the volume, as any volume, but nothing else of the host."""
+    docker: Engine = request.getfixturevalue(name)
+    image = images.load(docker, "debian")
+    docker.run("volume", "create", "-d", "nvidia-docker", "--name", NAME)
+    host = [gpudock.gpus, *(gpudock.folder / "state").glob("driver/*")]
+    before = [digest(folder) for folder in host]
+    flags = ("--network", "none", "--volume", f"{NAME}:/v", *rights)
+    try:
+        attack = "find /v -type f -exec sh -c 'for f; do echo evil >>$f && echo written; done' sh {} +"
+        said = docker.run("run", "--rm", *flags, image, "sh", "-c", attack, check=False).stdout
+        assert said.split().count("written") > 10  # the volume itself is open
+        assert [digest(folder) for folder in host] == before
+    finally:
+        docker.run("volume", "rm", NAME)
     assert list((known.volumes / "nvidia_driver").iterdir()) == []
 
 
