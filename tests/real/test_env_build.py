@@ -110,39 +110,36 @@ def test_what_is_no_longer_to_be_had_is_named(
         assert "no longer to be had" in done.stderr
 
 
-def test_steps_with_gpus(gpudock: Product, cdi_engine: Engine, tmp_path: Path) -> None:
-    engine = cdi_engine
-    base = images.load(engine, "debian")
+def test_steps_with_gpus(gpudock: Product, docker28: Engine, tmp_path: Path) -> None:
+    base = images.load(docker28, "debian")
     (tmp_path / "gpudock.yaml").write_text(
         f"base: {base}\nargs: {{MODE: fast}}\nrun:\n- command: /probe libcuda.so.1 libnvidia-ml.so.1 --nvml > /built\n"
         "  gpu: true\n- echo $MODE >> /built\n"
     )
-    done = call(gpudock, engine, tmp_path, "build", "--network", "none")
+    done = call(gpudock, docker28, tmp_path, "build", "--network", "none")
     assert "no file of the driver is in the image" in done.stderr
     image = done.stdout.strip()
-    built = inside(engine, image, "cat", "/built")
+    built = inside(docker28, image, "cat", "/built")
     assert "nvml.driver 580.159.04" in built
     assert built.endswith("fast\n")
-    engine.run("image", "rm", image)
+    docker28.run("image", "rm", image)
 
 
-def test_a_dockerfile_of_ones_own_is_built_as_it_is(gpudock: Product, cdi_engine: Engine, tmp_path: Path) -> None:
-    engine = cdi_engine
+def test_a_dockerfile_of_ones_own_is_built_as_it_is(gpudock: Product, docker28: Engine, tmp_path: Path) -> None:
     (tmp_path / "gpudock.yaml").write_text("from: docker/Dockerfile\nargs: {MODE: slow}\n")
     (tmp_path / "docker").mkdir()
     (tmp_path / "here").write_text("from the context\n")
     (tmp_path / "docker/Dockerfile").write_text(
-        f"FROM {images.load(engine, 'debian')}\nARG user_id=1\nARG group_id=1\nARG MODE\nCOPY here /here\n"
+        f"FROM {images.load(docker28, 'debian')}\nARG user_id=1\nARG group_id=1\nARG MODE\nCOPY here /here\n"
         "RUN groupadd -g $group_id dev && useradd -m -u $user_id -g $group_id dev && echo $MODE > /mode\nUSER dev\n"
         'CMD ["id"]\n'
     )
     owner = {"SUDO_UID": "4321", "SUDO_GID": "4322"}
-    name = "podman" if engine.name == "podman" else "docker"
-    words = ("env", "build", "-C", str(tmp_path), "--engine", name, "--network", "none")
-    image = gpudock(*words, env={**engine.env, **owner}).stdout.strip()
-    assert inside(engine, image).startswith("uid=4321(dev) gid=4322(dev)")
-    assert inside(engine, image, "cat", "/mode", "/here") == "slow\nfrom the context\n"
-    engine.run("image", "rm", image)
+    words = ("env", "build", "-C", str(tmp_path), "--engine", "docker", "--network", "none")
+    image = gpudock(*words, env={**docker28.env, **owner}).stdout.strip()
+    assert inside(docker28, image).startswith("uid=4321(dev) gid=4322(dev)")
+    assert inside(docker28, image, "cat", "/mode", "/here") == "slow\nfrom the context\n"
+    docker28.run("image", "rm", image)
 
 
 def test_without_gpudock_the_same_image(gpudock: Product, docker28: Engine, tmp_path: Path) -> None:

@@ -58,16 +58,16 @@ def test_it_becomes_the_user_for_good(cdi_engine: Engine, entry: Path, tmp_path:
     assert done.stderr == ""
 
 
-def test_one_image_serves_everybody(cdi_engine: Engine, entry: Path) -> None:
+def test_one_image_serves_everybody(podman: Engine, entry: Path) -> None:
     for uid, name in ((1000, "grace"), (33, "linus"), (60000, "mail")):  # 33 is www-data's, mail another account's
-        done = start(cdi_engine, entry, "sh", "-c", "id -u; id -un; echo ~", GPUDOCK_UID=str(uid), GPUDOCK_USER=name)
+        done = start(podman, entry, "sh", "-c", "id -u; id -un; echo ~", GPUDOCK_UID=str(uid), GPUDOCK_USER=name)
         assert done.stdout.split() == [str(uid), name, f"/home/{name}"], done.stderr
 
 
-def test_without_a_uid_or_as_root_the_command_runs_as_it_is(cdi_engine: Engine, entry: Path) -> None:
-    assert start(cdi_engine, entry, "id", "-u", GPUDOCK_UID="").stdout == "0\n"
-    assert start(cdi_engine, entry, "id", "-u", GPUDOCK_UID="0").stdout == "0\n"
-    assert start(cdi_engine, entry, "id", "-u", flags=("--user", "1234:1234")).stdout == "1234\n"
+def test_without_a_uid_or_as_root_the_command_runs_as_it_is(podman: Engine, entry: Path) -> None:
+    assert start(podman, entry, "id", "-u", GPUDOCK_UID="").stdout == "0\n"
+    assert start(podman, entry, "id", "-u", GPUDOCK_UID="0").stdout == "0\n"
+    assert start(podman, entry, "id", "-u", flags=("--user", "1234:1234")).stdout == "1234\n"
 
 
 WRONG = (

@@ -27,6 +27,7 @@ def stage(request: pytest.FixtureRequest) -> Stage:
     return found
 
 
+# What the engines do in their own ways runs on both: ownership, limits, stop and start, devices.
 docker_alone = pytest.mark.parametrize("stage", ["docker"], indirect=True)
 
 
@@ -98,6 +99,7 @@ def test_stop_and_start_bring_services_back_with_what_was_changed(stage: Stage, 
     assert time.monotonic() - begin < 300  # TERM is heard: nobody waits for KILL each time
 
 
+@docker_alone
 def test_no_secret_is_in_the_image_or_on_a_command_line(stage: Stage, up: Path) -> None:
     token = stage("token", at=up).stdout.strip()
     name = row(stage, "seg")["container"]
@@ -149,6 +151,7 @@ def test_the_first_shell_keeps_working_after_detach(stage: Stage, up: Path) -> N
     assert "sleep 1000" not in stage("env", "exec", "ps", "axo", "args", at=up).stdout
 
 
+@docker_alone
 def test_ssh_gives_a_shell_without_a_port(stage: Stage) -> None:
     folder = stage.project("far", f"base: {BASE}\nservices: {{ssh: {{}}}}\nenv: {{GREETING: hello there}}\n")
     stage("up", at=folder)
@@ -192,6 +195,7 @@ def test_a_device_that_is_not_there_is_named(stage: Stage) -> None:
     assert "/dev/ttyACM77" in done.stderr
 
 
+@docker_alone
 def test_packages_added_by_hand_are_written_back_with_comments(stage: Stage, up: Path) -> None:
     stage("env", "exec", "--root", "python3", "-m", "pip", "install", "--break-system-packages", "-q", "cowsay", at=up)
     shown = stage("env", "commit", at=up)

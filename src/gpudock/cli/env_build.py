@@ -59,7 +59,7 @@ def lock(session: "Session", project: "Project", *, base: str = "", network: str
         say("there is no gpudock.lock yet: it is made now")
         wish = locking.Wish(network, base, env_session.machine(None, session), tables.load())
         locked = locking.make(session, project, wish, pull)
-        locking.save(project.folder, locked)
+        locking.save(project.folder, locked, session.owner)
         say(f"gpudock.lock: {describe(locked)}")
     elif locking.stale(project, locked):
         raise InputError(

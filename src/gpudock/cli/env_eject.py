@@ -35,6 +35,7 @@ def _eject(
     """
     from gpudock.cli.env_build import lock
     from gpudock.cli.env_lock import pull
+    from gpudock.env import owner
     from gpudock.env.image import build, eject
     from gpudock.errors import RefusedError, UsageError
     from gpudock.publish import write
@@ -54,8 +55,10 @@ def _eject(
         written = eject.compose(project.recipe, project.names, written)
     elif words[0] == "devcontainer":
         written = eject.devcontainer(project.recipe, project.names, written)
-    for name, (text, mode) in written.files.items():
-        write(os.path.join(target, name), text.encode(), mode)
+    with owner.acting(session.owner, project.folder):
+        for name, (text, mode) in written.files.items():
+            write(os.path.join(target, name), text.encode(), mode)
+    for name in written.files:
         show(os.path.join(target, name))
     return 0
 

@@ -119,7 +119,7 @@ def _taken(session: "Session", reader: "Reader", folder: str, machine: str | Non
     tagged = session.ask("tag", found.id, reference)
     if not tagged.ok:
         raise engine_error(session, f"cannot name the image {reference}", tagged)
-    with owner.acting(session.owner):
+    with owner.acting(session.owner, folder):
         for name, data in texts.items():
             if not os.path.lexists(f"{folder}/{name}"):
                 publish.write(f"{folder}/{name}", data)

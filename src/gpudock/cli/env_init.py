@@ -31,7 +31,7 @@ def _init(*, template: str | None, name: str | None, folder: str | None, yes: bo
     gpudock init
     gpudock init --template pytorch
     """
-    from gpudock.env import initial, naming
+    from gpudock.env import initial, naming, owner
     from gpudock.errors import RefusedError
     from gpudock.publish import write
 
@@ -54,8 +54,9 @@ def _init(*, template: str | None, name: str | None, folder: str | None, yes: bo
         answers = _with_machine(answers)
     text = initial.text(answers)
     _checked(text, path)
-    write(os.path.join(here, initial.SCHEMA), _schema())
-    write(path, text.encode())
+    with owner.acting(owner.here(os.environ), here):
+        write(os.path.join(here, initial.SCHEMA), _schema())
+        write(path, text.encode())
     show(f"wrote {path}")
     show("Next: gpudock up")
     return 0

@@ -42,7 +42,7 @@ def _lock(
     session = engine_of(engine, context, host)
     wish = locking.Wish(network, base, env_session.machine(machine, session), known)
     made = locking.make(session, project, wish, pull)
-    locking.save(project.folder, made)
+    locking.save(project.folder, made, session.owner)
     say(f"gpudock.lock: {describe(made)}")
     return 0
 

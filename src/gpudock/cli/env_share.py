@@ -59,7 +59,7 @@ def _written(session: "Session", where: str, found: "Added") -> None:
     path = f"{where}/{RECIPE_FILE}"
     text = commit.write_back(publish.read_capped(path, recipe_file.LIMIT).decode(), found)
     recipe_file.parse(text, path)
-    with owner.acting(session.owner):
+    with owner.acting(session.owner, where):
         publish.write(path, text.encode(), os.stat(path).st_mode & 0o777)
     say(f"{path} has them now; gpudock lock settles them, gpudock up --force-recreate takes them")
 

@@ -34,13 +34,15 @@ def _name(uid: int) -> str:
 
 
 @contextlib.contextmanager
-def acting(who: Owner) -> Iterator[None]:
-    """What root does for somebody in that person's folders is done with that person's rights, and is theirs."""
-    if os.geteuid() != 0 or who.uid == 0:
+def acting(who: Owner, folder: str) -> Iterator[None]:
+    """What root does for somebody in a folder of theirs is done with that person's rights, and is theirs. In root's own
+    folder, which nobody else can change on the way, it stays root's.
+    """
+    if os.geteuid() != 0 or who.uid == 0 or _owner(folder) == 0:
         yield
         return
     groups = os.getgroups()
-    os.setgroups([])
+    os.setgroups(_groups(who))
     os.setegid(who.gid)
     os.seteuid(who.uid)
     try:
@@ -49,3 +51,18 @@ def acting(who: Owner) -> Iterator[None]:
         os.seteuid(0)
         os.setegid(0)
         os.setgroups(groups)
+
+
+def _owner(folder: str) -> int:
+    """Of the folder, or of the one that it is going to be made in."""
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    return os.stat(folder).st_uid
+
+
+def _groups(who: Owner) -> list[int]:
+    """A folder may be open to one of the person's groups only."""
+    try:
+        return os.getgrouplist(pwd.getpwuid(who.uid).pw_name, who.gid)
+    except KeyError:
+        return [who.gid]

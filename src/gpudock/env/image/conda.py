@@ -3,6 +3,7 @@ taken from the Python index, under its name there. Pure.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,7 +12,7 @@ import yaml
 from gpudock.errors import InputError
 from gpudock.plan.quote import quote
 
-# Names that differ, and what pip brings along by itself ("").
+# Names that differ, and what pip or the base brings along by itself ("").
 _NAMES = {
     "pytorch": "torch",
     "pytorch-gpu": "torch",
@@ -25,45 +26,85 @@ _NAMES = {
     "msgpack-python": "msgpack",
     "seaborn-base": "seaborn",
     **dict.fromkeys(("pip", "cudatoolkit", "cuda-toolkit", "cudnn", "pytorch-cuda", "cuda-version", "mkl", "blas"), ""),
-    **dict.fromkeys(("nccl", "libgcc-ng", "libstdcxx-ng", "_libgcc_mutex", "_openmp_mutex", "ca-certificates"), ""),
+    **dict.fromkeys(("nccl", "ca-certificates", "python_abi", "tzdata", "openssl", "readline", "ncurses", "zlib"), ""),
+    **dict.fromkeys(("bzip2", "xz", "lz4-c", "zstd", "tk", "sqlite", "intel-openmp", "jpeg", "freetype", "lcms2"), ""),
 }
+# Programs: the index has none of them, or somebody else's package of that name.
+_SYSTEM = {
+    **{
+        name: name
+        for name in ("ffmpeg", "git", "git-lfs", "curl", "wget", "rsync", "tmux", "vim", "htop", "tree", "jq")
+    },
+    **{name: name for name in ("zip", "unzip", "graphviz", "imagemagick", "nodejs", "sox", "pandoc", "make", "gdb")},
+    **dict.fromkeys(("gcc", "gxx", "compilers", "c-compiler", "cxx-compiler"), "build-essential"),
+    "openjdk": "default-jre-headless",
+    "openssh": "openssh-client",
+    "openmpi": "openmpi-bin",
+}
+_PYTHON = ("librosa", "libcst", "libclang", "libsass", "libtmux")  # whose names begin as those of C libraries
+_LIBRARY = re.compile("^(lib|_|ld_impl)")
+_COMPILER = re.compile("^(gcc|gxx)_.*")
 _SPEC = re.compile(r"^(?:[\w./-]+::)?([A-Za-z0-9_][\w.-]*)\s*(.*)$")
 
 
 class _Told(msgspec.Struct):
     dependencies: list[Any] = []
+    channels: list[str] = []
+    variables: dict[str, Any] = {}
 
 
 class Conda(NamedTuple):
     python_version: str = ""
     lines: tuple[str, ...] = ()  # for pip
+    pip: tuple[str, ...] = ()  # what the file itself gives to pip, as it stands there
+    system: tuple[str, ...] = ()  # for apt
     notes: tuple[str, ...] = ()
 
 
 def read(data: bytes, path: str) -> Conda:
     """Raises InputError."""
     try:
-        entries = msgspec.convert(yaml.safe_load(data), _Told).dependencies
+        told = msgspec.convert(yaml.safe_load(data), _Told)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # msgspec's is a ValueError
         raise InputError(f"{path} is no environment of conda.", why=quote(str(error), 200)) from error
-    python, lines, left = "", [], []
-    for entry in entries:
+    python = ""
+    lines: list[str] = []
+    pip: list[str] = []
+    system: list[str] = []
+    left: list[str] = []
+    for entry in told.dependencies:
         if isinstance(entry, dict):
-            lines += [str(each) for each in _pip(entry, path)]
+            pip += [str(each) for each in _pip(entry, path)]
             continue
         found = _SPEC.match(str(entry))
-        if found is None:
+        version = _version(found[2]) if found else None
+        if found is None or version is None:
             raise InputError(f"{path} has a dependency that cannot be read: {quote(str(entry))}")
-        name, version = found[1].lower(), _version(found[2])
+        name = _COMPILER.sub(r"\1", found[1].lower())
+        known = _NAMES.get(name, "" if _LIBRARY.match(name) and name not in _PYTHON else name)
         if name == "python":
             python = re.sub(r"^[^0-9]*|\.\*$|[^0-9.].*$", "", version)
-        elif _NAMES.get(name, name):
-            lines.append(_NAMES.get(name, name) + version)
+        elif name in _SYSTEM:
+            system.append(_SYSTEM[name])
+        elif known:
+            lines.append(known + version)
         else:
             left.append(name)
-    notes = [f"{path}: conda's packages are taken from the Python index, under their names there"] if lines else []
-    notes += [f"{path}: {', '.join(map(quote, left))} left out: Python packages bring it along"] if left else []
-    return Conda(python, tuple(lines), tuple(notes))
+    return Conda(python, tuple(lines), tuple(pip), tuple(system), tuple(_notes(told, path, lines, system, left)))
+
+
+def _notes(told: _Told, path: str, lines: list[str], system: list[str], left: list[str]) -> Iterator[str]:
+    """What is otherwise than conda would do it."""
+    channels = f", and not from {', '.join(map(quote, told.channels))}" if told.channels else ""
+    if lines:
+        yield f"{path}: conda's packages are taken from the Python index, under their names there{channels}"
+    if system:
+        yield f"{path}: {', '.join(system)} by apt, in the distribution's version"
+    if left:
+        yield f"{path}: {', '.join(map(quote, left))} left out: Python packages or the base bring it along"
+    if told.variables:
+        names = ", ".join(map(quote, told.variables))
+        yield f"{path}: the variables {names} are left out; write them below env in gpudock.yaml"
 
 
 def _pip(entry: dict[Any, Any], path: str) -> list[Any]:
@@ -73,10 +114,10 @@ def _pip(entry: dict[Any, Any], path: str) -> list[Any]:
     return found
 
 
-def _version(text: str) -> str:
-    """1.2 means 1.2.*, ==1.2 and =1.2=build too, and >=1,<2 is the same for both."""
+def _version(text: str) -> str | None:
+    """1.2 means 1.2.*, ==1.2 and =1.2=build too, and >=1,<2 is the same for both. None: pip has no such thing."""
     plain = text.strip().strip("[]")
     exact = re.fullmatch(r"(==?)?\s*v?([0-9][\w.!+]*)(\.\*)?(=[\w*.]+)?", plain)
     if exact:
         return f"=={exact[2]}" if exact[1] == "==" or exact[4] else f"=={exact[2]}.*"
-    return plain.replace(" ", "") if re.fullmatch(r"[<>=!~0-9.*,\s\w]+", plain) else ""
+    return plain.replace(" ", "") if re.fullmatch(r"[<>=!~0-9.*,\s\w]*", plain) and plain != "*" else None

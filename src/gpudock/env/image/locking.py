@@ -14,6 +14,7 @@ from gpudock.env.image.lock import Lock, Package
 from gpudock.env.image.requirements import Requirements
 from gpudock.env.image.resolve import Question, Resolved
 from gpudock.env.naming import LOCK_FILE
+from gpudock.env.owner import Owner, acting
 from gpudock.env.project import Project
 from gpudock.env.recipe import Recipe
 from gpudock.env.session import Session
@@ -55,8 +56,9 @@ def make(session: Session, project: Project, wish: Wish, pull: base.Show) -> Loc
     _required({**found.environment, **told}, wish.machine)
     python = (*chosen.pip, *named.lines, *chosen.requirements, *wanted.python)
     asked = bool(recipe.framework_name or recipe.python_version or python)
-    question = Question(found.base.name, wanted.system, python if asked else None, wish.network)
-    if wanted.system or asked:
+    system = tuple(dict.fromkeys((*wanted.system, *named.system)))
+    question = Question(found.base.name, system, python if asked else None, wish.network)
+    if system or asked:
         session.say(f"asking apt and pip for the packages, in a container of {quote(name, 100)}")
     resolved = resolve.resolve(session.client, question, session.run)
     _python_version(recipe.python_version or "", resolved, found.base.name)
@@ -166,11 +168,12 @@ def read(folder: str) -> Lock | None:
         raise InputError(f"{path} cannot be read.", why=error.strerror or str(error)) from error
 
 
-def save(folder: str, made: Lock) -> None:
+def save(folder: str, made: Lock, who: Owner) -> None:
     """Raises InputError for one that could not be read again."""
     data = lock.encode(made)
     lock.decode(data, LOCK_FILE)
-    write(os.path.join(folder, LOCK_FILE), data)
+    with acting(who, folder):
+        write(os.path.join(folder, LOCK_FILE), data)
 
 
 def stale(project: Project, locked: Lock) -> bool:

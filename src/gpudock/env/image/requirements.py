@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from gpudock.env.image import conda
@@ -26,6 +27,7 @@ class Requirements(NamedTuple):
     lines: tuple[str, ...] = ()  # as pip reads them, options included
     files: dict[str, bytes] = {}  # noqa: RUF012  never changed; what was read, by path in the project
     python_version: str = ""  # that environment.yml asks for
+    system: tuple[str, ...] = ()  # for apt: programs of environment.yml
     notes: tuple[str, ...] = ()
 
 
@@ -37,10 +39,11 @@ def read(recipe: Recipe, folder: str) -> Requirements:
     if recipe.conda_environment:
         files[recipe.conda_environment] = data(folder, recipe.conda_environment)
         found = conda.read(files[recipe.conda_environment], recipe.conda_environment)
+        lines += [*found.lines, *_of_lines(folder, recipe.conda_environment, found.pip, files)]
     file = recipe.dockerfile
     if file is not None:
         files[file.dockerfile] = data(folder, file.dockerfile)
-    return Requirements((*lines, *found.lines), files, found.python_version, found.notes)
+    return Requirements(tuple(lines), files, found.python_version, found.system, found.notes)
 
 
 def data(folder: str, path: str) -> bytes:
@@ -57,9 +60,13 @@ def _lines(folder: str, path: str, files: dict[str, bytes]) -> list[str]:
     if path in files:
         return []
     files[path] = data(folder, path)
-    found: list[str] = []
     joined = files[path].decode(errors="replace").replace("\\\n", " ")
-    for number, line in enumerate(joined.splitlines(), 1):
+    return _of_lines(folder, path, joined.splitlines(), files)
+
+
+def _of_lines(folder: str, path: str, told: Iterable[str], files: dict[str, bytes]) -> list[str]:
+    found: list[str] = []
+    for number, line in enumerate(told, 1):
         text = re.sub(r"(^|\s)#.*$", "", line).strip()
         if not text:
             continue

@@ -1,6 +1,7 @@
 """What is refused before an engine is asked, and what a lock says of other machines."""
 
 import json
+import os
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ from gpudock.env import project as projects
 from gpudock.env.choose import tables
 from gpudock.env.choose.machine import Machine, of_snapshot
 from gpudock.env.image import lock, locking
+from gpudock.env.owner import Owner
 from gpudock.env.project import Project
 from gpudock.errors import RefusedError
 from gpudock.host import codec
@@ -64,7 +66,7 @@ def test_a_lock_of_a_base_alone(tmp_path: Path) -> None:
     assert made.base.digest == f"sha256:{HASH}"
     assert (made.cuda, made.driver) == ("12.4", "525.60.13")  # as the image says
     assert made.distribution == "debian 12"
-    locking.save(str(tmp_path), made)
+    locking.save(str(tmp_path), made, Owner(os.getuid(), os.getgid(), "ada"))
     assert locking.read(str(tmp_path)) == made
 
 

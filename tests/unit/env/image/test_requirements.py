@@ -63,12 +63,35 @@ dependencies:
         "environment.yml",
     )
     assert found.python_version == "3.10"
-    assert found.lines == ("numpy==1.26.*", "torch==2.1.0", "pandas>=2,<3", "six==1.16.0")
+    assert found.lines == ("numpy==1.26.*", "torch==2.1.0", "pandas>=2,<3")
+    assert found.pip == ("six==1.16.0",)
+    assert "and not from pytorch, nvidia" in found.notes[0]
     assert "pytorch-cuda, pip left out" in found.notes[1]
 
 
+def test_an_exported_environment_of_conda() -> None:
+    """`conda env export` names C libraries and programs, of which the Python index has none, or somebody else's."""
+    found = conda.read(
+        b"dependencies: [_libgcc_mutex=0.1=main, openssl=3.0.8=h7f8727e_0, libpng, librosa, ffmpeg=6, gxx_linux-64]\n"
+        b"variables: {HF_HOME: /data}\n",
+        "environment.yml",
+    )
+    assert found.lines == ("librosa",)
+    assert found.system == ("ffmpeg", "build-essential")
+    assert "_libgcc_mutex, openssl, libpng left out" in found.notes[2]
+    assert "HF_HOME" in found.notes[3]
+
+
 @pytest.mark.parametrize(
-    "data", [b"[", b"3", b"dependencies: 3", b"dependencies: [{npm: [x]}]", b"dependencies: ['$(x)']"]
+    "data",
+    [
+        b"[",
+        b"3",
+        b"dependencies: 3",
+        b"dependencies: [{npm: [x]}]",
+        b"dependencies: ['$(x)']",
+        b"dependencies: [numpy 1.2|1.4]",
+    ],
 )
 def test_no_environment_of_conda(data: bytes) -> None:
     with pytest.raises(InputError, match=r"x\.yml"):
@@ -76,7 +99,17 @@ def test_no_environment_of_conda(data: bytes) -> None:
 
 
 def test_its_packages_are_among_the_lines(tmp_path: Path) -> None:
-    (tmp_path / "environment.yml").write_text("dependencies: [python=3.11, scipy]\n")
+    (tmp_path / "environment.yml").write_text(
+        "dependencies: [python=3.11, scipy, git, {pip: [-r more.txt, --pre, einops]}]\n"
+    )
+    (tmp_path / "more.txt").write_text("six\n")
     found = requirements.read(Recipe(conda_environment="environment.yml"), str(tmp_path))
-    assert found.lines == ("scipy",)
-    assert found.python_version == "3.11"
+    assert found.lines == ("scipy", "six", "--pre", "einops")
+    assert set(found.files) == {"environment.yml", "more.txt"}
+    assert (found.python_version, found.system) == ("3.11", ("git",))
+
+
+def test_what_its_pip_part_may_not_have_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "environment.yml").write_text("dependencies: [{pip: [-e .]}]\n")
+    with pytest.raises(InputError, match=r"environment\.yml.* -e \."):
+        requirements.read(Recipe(conda_environment="environment.yml"), str(tmp_path))
