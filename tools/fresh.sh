@@ -30,7 +30,9 @@ unshare --mount --pid --fork --kill-child bash -c '
     mount --rbind /dev dev
     mount -t tmpfs -o mode=755 tmpfs run
     mount -t tmpfs -o size=12g tmpfs tmp
+    pivot_root . mnt # not chroot: nobody in one may make a user namespace, as rootless engines do
+    umount -l mnt
     exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LANG=C.UTF-8 CI=true \
         PIP_CERT=/etc/ssl/certs/ca-certificates.crt ${PIP_INDEX_URL:+PIP_INDEX_URL="$PIP_INDEX_URL"} \
-        chroot . sh -c "cd /gpudock && for target in $1; do echo \"== make \$target\"; make \$target || exit; done"
+        sh -c "cd /gpudock && for target in $1; do echo \"== make \$target\"; make \$target || exit; done"
 ' "$root/root" "$targets"

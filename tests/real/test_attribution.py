@@ -131,7 +131,8 @@ def test_podman_of_a_user_is_seen_by_root(rootless: Rootless) -> None:
                 return ()
             return (As(Podman("podman", endpoint.podman({})), rootless.before),)
 
-        machine = Machine(Root("/"), Root("/proc"), Root("/sys"), Containers(clients, proc.run), wait=20.0)
+        containers = Containers(clients, proc.run)
+        machine = Machine(Root("/"), Root("/proc"), Root("/sys"), containers, wait=20.0, simulated=True)
         processes, (container,), (person,) = machine.look([Process(pid=pid, gpu="GPU-0", memory=5)])
         assert (container.id, container.name, container.engine) == (identity, "own", "podman")
         assert [each.owner for each in processes] == [
@@ -142,27 +143,11 @@ def test_podman_of_a_user_is_seen_by_root(rootless: Rootless) -> None:
         rootless("rm", "--force", "--time", "0", "own", check=False)
 
 
-def test_a_container_of_another_pid_namespace_says_what_it_needs(podman: Engine, gpus: Path) -> None:
-    """As when `gpudock status` runs in a container without --pid=host."""
-    argv = [
-        "unshare",
-        "--pid",
-        "--fork",
-        "--mount-proc",
-        sys.executable,
-        "-m",
-        "gpudock",
-        "status",
-        "--simulated",
-        str(gpus),
-    ]
-    (gpus / "processes").write_text("0 1 1048576 30 python\n")
-    try:
-        shown = run(argv, env=podman.env | {"GPUDOCK_RUN_DIR": f"{gpus}-run"}).stdout
-    finally:
-        (gpus / "processes").unlink()
-    assert "--pid=host" in shown
-    assert " 1  0    1.0 MiB" in shown
+def test_a_container_without_the_machines_process_ids_is_known() -> None:
+    """That it then says what it needs: tests/unit/monitor/test_attribute.py."""
+    script = "from gpudock.host.root import Root; from gpudock.monitor import processes; print(processes.own_namespace(Root('/proc')))"
+    apart = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", script]
+    assert run(apart).stdout == "True\n"
 
 
 def test_a_process_is_read_once_and_missed_when_it_has_ended() -> None:

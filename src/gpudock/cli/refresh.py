@@ -161,6 +161,8 @@ def _preview_lines(preview: "Preview") -> list[str]:
 
 
 def _outcome_lines(outcome: "Outcome") -> list[str]:
+    from gpudock.plan.quote import count
+
     for spec in outcome.foreign:
         say(
             f"{spec.path} already defines these devices; engines use it, and it was left alone.\n"
@@ -171,7 +173,7 @@ def _outcome_lines(outcome: "Outcome") -> list[str]:
     plan = outcome.plan
     simulated = "SIMULATED " if plan["simulated"] else ""
     lines = [
-        f"{simulated}driver {plan['driver'] or 'of unknown version'}, {len(plan['gpus'])} GPUs",
+        f"{simulated}driver {plan['driver'] or 'of unknown version'}, {count(len(plan['gpus']), 'GPU')}",
         f"{outcome.spec} {'written' if outcome.changed else 'is up to date'}",
     ]
     return lines + removed

@@ -3,6 +3,7 @@
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gpudock.cli.extras import need
 from gpudock.cli.options import HOST
 from gpudock.cli.status import interval_of
 from gpudock.cli.terminal import say, say_simulated
@@ -53,7 +54,7 @@ def serve(*, install_units: bool, remove_units: bool, dashboards: str, **options
     if dashboards:
         _write_dashboards(dashboards)
         return
-    _installed()
+    need("web server", "web", "starlette", "uvicorn")
     host = [options.pop(name) for name in ("driver_root", "dev_root", "simulated")]
     wish = _wish(**options)
     from gpudock.host import roots
@@ -89,16 +90,6 @@ def serve(*, install_units: bool, remove_units: bool, dashboards: str, **options
         source.stop()
         if recorder:
             recorder.close()
-
-
-def _installed() -> None:
-    from importlib.util import find_spec
-
-    from gpudock.errors import HostError
-
-    if find_spec("starlette") is None or find_spec("uvicorn") is None:
-        mend = "pipx inject gpudock starlette uvicorn, or: pip install 'gpudock[web]'"
-        raise HostError("This gpudock was installed without its web server.", mend=mend)
 
 
 def _wish(

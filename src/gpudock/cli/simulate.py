@@ -46,11 +46,12 @@ def make(
     """Make a simulated machine in FOLDER."""
     from gpudock import proc
     from gpudock.cli.terminal import show
+    from gpudock.plan.quote import count
     from gpudock.testing.simulate import build
 
     machine = _described(description) if description else _made(gpus, model, driver, mig)
     build.build(machine, folder, runner=proc.run, layout=layout, replace=replace)
-    show(f"SIMULATED: {len(machine.gpus)} GPUs, driver {machine.driver}, in {folder}")
+    show(f"SIMULATED: {count(len(machine.gpus), 'GPU')}, driver {machine.driver}, in {folder}")
     show(f"Next: sudo gpudock refresh --simulated {folder}")
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from gpudock.cli.extras import need
 from gpudock.cli.options import HOST
 from gpudock.cli.status import interval_of
 from gpudock.cli.terminal import say_simulated
@@ -15,7 +16,11 @@ def top(*, interval: str, commands: bool, driver_root: str | None, dev_root: str
     Sort, filter, follow one container, see its logs, stop one's own: the key ? tells how. It needs a terminal of 80
     columns and 24 lines, also over ssh and in tmux. What cannot be read is "?", and old figures are said to be old.
     """
-    _installed()
+    from gpudock.errors import UsageError
+
+    need("live view", "tui", "textual", otherwise="; `gpudock status --watch` needs neither")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("gpudock top needs a terminal.", mend="use gpudock status, or gpudock status --json")
     from gpudock.host import roots
     from gpudock.monitor.assemble import collector
     from gpudock.monitor.top import act
@@ -30,18 +35,6 @@ def top(*, interval: str, commands: bool, driver_root: str | None, dev_root: str
         Top(source, act.person(os.environ, os.getuid(), _name)).run()
     finally:
         source.stop()
-
-
-def _installed() -> None:
-    from importlib.util import find_spec
-
-    from gpudock.errors import HostError, UsageError
-
-    if find_spec("textual") is None:
-        mend = "pipx inject gpudock textual, or: pip install 'gpudock[tui]'; `gpudock status --watch` needs neither"
-        raise HostError("This gpudock was installed without its live view (textual).", mend=mend)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("gpudock top needs a terminal.", mend="use gpudock status, or gpudock status --json")
 
 
 def _name(uid: int) -> str:

@@ -20,6 +20,7 @@ from gpudock.compat.rest_source import Source
 from gpudock.compat.volume import Volumes
 from gpudock.errors import GpudockError, HostError
 from gpudock.plan.document import Plan
+from gpudock.plan.quote import count
 
 PLUGIN_CONNECTIONS, REST_CONNECTIONS = 128, 256
 PATIENCE = 10.0  # seconds to finish what is being served, after TERM
@@ -59,7 +60,8 @@ class Daemon:
     def _discover(self) -> None:
         plan = self._source.plan()
         if plan:
-            self._log(f"Driver {plan['driver']}, {len(plan['gpus'])} GPUs{', SIMULATED' if plan['simulated'] else ''}")
+            gpus = count(len(plan["gpus"]), "GPU")
+            self._log(f"Driver {plan['driver']}, {gpus}{', SIMULATED' if plan['simulated'] else ''}")
 
     async def _serve(self, plugin: socket.socket, rest: socket.socket) -> None:
         stopped = asyncio.Event()

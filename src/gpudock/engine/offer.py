@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from gpudock.cdi.project import device_name
 from gpudock.errors import HostError, RefusedError
 from gpudock.plan import capabilities, device_id
-from gpudock.plan.quote import quote
+from gpudock.plan.quote import count, quote
 from gpudock.plan.request import ALL, Request
 from gpudock.plan.requirement import Properties, properties_of
 from gpudock.plan.select import select
@@ -97,7 +97,7 @@ class NamesOffer(NamedTuple):
             names = counted[: request.devices]
             if request.devices > len(counted):
                 raise RefusedError(
-                    f"{request.source} asks for {request.devices} GPUs, {self.source} has {len(counted)}.",
+                    f"{request.source} asks for {count(request.devices, 'GPU')}, {self.source} has {len(counted)}.",
                     why="it has " + _listed(counted),
                     mend=f"ask for {len(counted)} or fewer, or for all",
                 )

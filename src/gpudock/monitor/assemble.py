@@ -31,7 +31,7 @@ def collector(
     engines = Containers(lambda user: clients.clients(user, environment), proc.run)
     return Collector(
         watcher or Watcher(lambda: watch.driver(roots)),
-        Machine(machine, own_proc, own_sys, engines, commands=commands, wait=wait),
+        Machine(machine, own_proc, own_sys, engines, commands=commands, wait=wait, simulated=roots.simulated),
         interval=interval,
         simulated=roots.simulated,
         listeners=listeners,

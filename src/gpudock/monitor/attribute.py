@@ -18,10 +18,21 @@ APART = "gpudock sees other process ids than the driver tells: it runs in a cont
 
 
 class Machine:
-    """This machine's processes, containers and people. `wait`: seconds to wait for engines at each look."""
+    """This machine's processes, containers and people. `wait`: seconds to wait for engines at each look.
+
+    `simulated`: the process ids are not a driver's but were written by somebody here.
+    """
 
     def __init__(
-        self, root: Root, proc: Root, sys: Root, engines: Containers, *, commands: bool = False, wait: float = 0.0
+        self,
+        root: Root,
+        proc: Root,
+        sys: Root,
+        engines: Containers,
+        *,
+        commands: bool = False,
+        wait: float = 0.0,
+        simulated: bool = False,
     ) -> None:
         self._processes = Processes(proc, commands=commands)
         self._accounts, self._pods, self._uses = Accounts(root), Pods(root), Uses(sys)
@@ -29,7 +40,7 @@ class Machine:
         self._looks = 0
         self._used: dict[str, Use] = {}
         self._at_home: dict[int, tuple[Seen, Known | None, Home]] = {}
-        self.problems = (APART,) if own_namespace(proc) else ()
+        self.problems = (APART,) if own_namespace(proc) and not simulated else ()
 
     def engines(self) -> tuple[Engine, ...]:
         return self._engines.engines()

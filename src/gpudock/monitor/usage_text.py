@@ -9,6 +9,7 @@ from gpudock.monitor.source import Usage, UsageRow
 from gpudock.monitor.table import aligned
 from gpudock.monitor.words import UNKNOWN, moment
 
+_NOBODY = {"container": "No container had a GPU.", "env": "No environment of gpudock had a GPU."}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for one
 
 
@@ -20,14 +21,22 @@ def table(usage: Usage) -> str:
             _hours(row.held),
             _hours(row.used),
             UNKNOWN if isinstance(row.used, Missing) or not row.held else f"{100 * row.used / row.held:.0f} %",
-            UNKNOWN if isinstance(row.energy, Missing) else f"{row.energy / 3.6e6:.2f} kWh",
+            _energy(row.energy),
             str(row.gpus),
             moment(row.last),
         )
         for row in usage.rows
     ]
     head = f"{moment(max(usage.since, usage.recorded_since or usage.since))} to {moment(usage.until)}"
-    return head + "\n" + (aligned([heads, *rows], right={1, 2, 3, 4, 5}) if rows else "\nNobody had a GPU.")
+    return (
+        head
+        + "\n"
+        + (
+            aligned([heads, *rows], right={1, 2, 3, 4, 5})
+            if rows
+            else f"\n{_NOBODY.get(usage.by, 'Nobody had a GPU.')}"
+        )
+    )
 
 
 def csv(usage: Usage) -> str:
@@ -50,7 +59,15 @@ def json(usage: Usage) -> str:
 def _hours(seconds: float | Missing) -> str:
     if isinstance(seconds, Missing):
         return UNKNOWN
+    if seconds < 60:
+        return f"{seconds:.0f} s"
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
+
+
+def _energy(joules: float | Missing) -> str:
+    if isinstance(joules, Missing):
+        return UNKNOWN
+    return f"{joules / 3.6e6:.2f} kWh" if joules >= 3.6e5 else f"{joules / 3600:.1f} Wh"
 
 
 def _times(row: UsageRow) -> tuple[int, int]:

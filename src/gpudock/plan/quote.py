@@ -5,3 +5,8 @@ def quote(text: str, limit: int = 60) -> str:
     """The text on one line of at most `limit` + 3 characters; as it is when it is plain, else escaped."""
     shown = text if text and text.isprintable() else repr(text[:limit])
     return shown if len(shown) <= limit else shown[:limit] + "..."
+
+
+def count(number: int, what: str) -> str:
+    """ "1 GPU", "2 GPUs"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -2,7 +2,7 @@
 
 from gpudock.errors import RefusedError
 from gpudock.plan import device_id
-from gpudock.plan.quote import quote
+from gpudock.plan.quote import count, quote
 from gpudock.plan.request import NONE, VOID
 from gpudock.plan.value import Value
 
@@ -55,7 +55,7 @@ def select(plan: "Plan", request: "Request") -> "tuple[Selected, ...]":
         return usable
     if request.devices > len(usable):
         raise RefusedError(
-            f"{request.source} asks for {request.devices} GPUs, this machine has {len(usable)}.",
+            f"{request.source} asks for {count(request.devices, 'GPU')}, this machine has {len(usable)}.",
             why="it has " + _listed(usable),
             mend=f"ask for {len(usable)} or fewer, or for all",
         )

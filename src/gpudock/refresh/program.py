@@ -6,8 +6,8 @@ environment, so nothing is downloaded.
 
 import hashlib
 import importlib.metadata
-import importlib.util
 import os
+import re
 import shutil
 import sys
 
@@ -19,9 +19,9 @@ from gpudock.refresh.install import put, switch, system_python, tidy
 from gpudock.refresh.paths import PROGRAM
 
 LINK = "/usr/local/sbin/gpudock"  # on the path that sudo uses
-DEPENDENCIES = ("click", "Jinja2", "MarkupSafe", "msgspec", "PyYAML", "tomlkit")
-# Of `gpudock serve`, where they are installed.
-WEB = ("starlette", "uvicorn", "anyio", "h11", "idna", "sniffio", "typing_extensions")
+DEPENDENCIES = ("argon2-cffi", "click", "Jinja2", "msgspec", "PyYAML", "rich", "ruamel.yaml", "tomlkit")
+OPTIONAL = ("starlette", "uvicorn", "textual")  # of `gpudock serve` and `gpudock top`, where they are installed
+_REQUIREMENT = re.compile(r"([\w.-]+)\s*(?:\[([^]]*)\])?")
 ENTRY = """\
 #!{python} -I
 import sys
@@ -112,18 +112,39 @@ def _files() -> dict[str, str]:
         for name in names
         if not name.endswith(".pyc")
     }
-    web = {each for each in WEB if importlib.util.find_spec(each) is not None}
-    for name in (*DEPENDENCIES, *sorted(web)):
-        for file in _distribution(name).files or ():
+    for distribution in _distributions():
+        for file in distribution.files or ():
             if ".." not in file.parts and not file.name.endswith(".pyc"):
                 found[str(file)] = str(file.locate())
     return {os.path.normpath(name): path for name, path in found.items()}
 
 
-def _distribution(name: str) -> importlib.metadata.Distribution:
+def _distributions() -> list[importlib.metadata.Distribution]:
+    """What gpudock needs, and what that needs, as far as it is installed. Raises HostError."""
+    found: dict[tuple[str, str], importlib.metadata.Distribution] = {}
+    todo = [(name, "") for name in (*DEPENDENCIES, *OPTIONAL)]
+    while todo:
+        name, extra = todo.pop(0)
+        key = re.sub(r"[-_.]+", "-", name).lower(), extra
+        distribution = None if key in found else _distribution(name)
+        if distribution is None:
+            continue
+        found[key] = distribution
+        for requirement in distribution.requires or ():
+            asked = re.search(r"extra\s*==\s*['\"]([^'\"]+)", requirement)
+            needed = _REQUIREMENT.match(requirement)
+            if needed and (asked is None or asked[1] == extra):
+                todo += [(needed[1], each.strip()) for each in ("", *(needed[2] or "").split(","))]
+    return list(found.values())
+
+
+def _distribution(name: str) -> importlib.metadata.Distribution | None:
+    """None: it is not installed, and need not be."""
     try:
         return importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError as error:
+        if name not in DEPENDENCIES:
+            return None
         raise HostError(
             f"gpudock cannot be copied into root's hands: the package {name} is not installed as a package.",
             why=f"nothing on the path of {sys.executable} says which files belong to it",

@@ -49,7 +49,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 def test_make_builds_what_was_asked_for(calls: list[tuple[object, ...]], tmp_path: Path) -> None:
     said = run("make", "/x", "--gpus", "1", "--model", "T4", "--layout", "fedora", "--replace").output
     assert calls == [(description.make(1, "T4", "580.159.04", ()), "/x", "fedora", True)]
-    assert said.startswith("SIMULATED: 1 GPUs, driver 580.159.04, in /x\n")
+    assert said.startswith("SIMULATED: 1 GPU, driver 580.159.04, in /x\n")
     assert "refresh --simulated /x" in said
     file = tmp_path / "machine.json"
     file.write_bytes(description.encode(description.make(4, "B200", "580.159.04", ())))

@@ -82,6 +82,7 @@ class Tree:
     def clients(self, user: int) -> tuple[Client, ...]:
         return tuple(Engine(name) for name in self.engines.get(user, ()))  # type: ignore[misc]
 
-    def machine(self, *, commands: bool = False) -> Machine:
+    def machine(self, *, commands: bool = False, simulated: bool = False) -> Machine:
         root, proc, sys = (Root(str(self.folder / part)) for part in ("", "proc", "sys"))
-        return Machine(root, proc, sys, Containers(self.clients, self.run), commands=commands, wait=5.0)
+        containers = Containers(self.clients, self.run)
+        return Machine(root, proc, sys, containers, commands=commands, wait=5.0, simulated=simulated)

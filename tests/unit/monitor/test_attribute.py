@@ -131,6 +131,7 @@ def test_who_does_not_see_the_machines_processes_says_so_and_guesses_nothing(tre
     assert "--pid=host" in "".join(machine.problems)
     (process,), containers, people = machine.look([on_gpu(7)])
     assert (process.name, containers, people) == ("", (), ())
+    assert tree.machine(simulated=True).problems == ()  # whoever wrote those process ids did so here
 
 
 def test_an_engine_is_asked_once_for_all_and_not_again(tree: Tree) -> None:

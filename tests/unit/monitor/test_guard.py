@@ -192,12 +192,3 @@ class Connection:
 )
 def test_who_is_waited_for(connection: Connection, left: int | None) -> None:
     assert waiting(connection) == left
-
-
-def test_the_program_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gpudock.errors import HostError
-
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "uvicorn" else object())
-    with pytest.raises(HostError) as error:
-        serve._installed()
-    assert "gpudock[web]" in error.value.mend

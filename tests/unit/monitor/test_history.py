@@ -278,6 +278,9 @@ def test_usage_as_table_and_csv() -> None:
     assert first["user"] == "'=cmd()?"
     assert (second["used_seconds"], second["held_seconds"]) == ("", "18000.0")
     assert "Nobody had a GPU." in usage_text.table(replace(usage, rows=()))
+    assert "No container had a GPU." in usage_text.table(replace(usage, by="container", rows=()))
+    short = replace(evil, held=50.0, used=0.0, energy=4000.0)
+    assert " 50 s 0 s 0 % 1.1 Wh 1" in " ".join(usage_text.table(replace(usage, rows=(short,))).split())
 
 
 def test_nobody_is_charged_for_what_the_driver_does_not_tell() -> None:

@@ -43,7 +43,7 @@ def verified(answer: Result, *, simulated: bool = False) -> tuple[dict[str, tupl
 def test_all_is_proved_and_the_image_goes_again() -> None:
     steps, asked = verified(Result(0, told(), ""))
     assert steps == {
-        "devices": (True, "1 GPUs, 3 nodes"),
+        "devices": (True, "1 GPU, 3 nodes"),
         "libraries": (True, "libnvidia-ml and libcuda load and answer"),
         "versions": (True, "driver 580.159.04, CUDA 13.0, the same GPUs as outside"),
         "computation": (True, "GPU 0, NVIDIA H200: right, in 82 ms"),

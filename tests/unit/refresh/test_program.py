@@ -1,11 +1,12 @@
 """The whole program in root's hands. That it runs: tests/real."""
 
 import importlib.metadata
-import importlib.util
 import os
 import re
+import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,14 @@ def runner(tag: str | None = sys.implementation.cache_tag) -> Recorder:
     )
 
 
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages: copying all of them takes seconds."""
+    monkeypatch.setattr(program, "DEPENDENCIES", ("click", "msgspec", "PyYAML"))
+    monkeypatch.setattr(program, "OPTIONAL", ("not-installed-here",))
+
+
+@pytest.mark.usefixtures("few")
 def test_it_is_whole_on_disk_and_behind_one_path(tmp_path: Path, synced: list[str]) -> None:
     path = program.installed(str(tmp_path), run=runner())
     assert path == f"{tmp_path}/current/bin/gpudock"
@@ -40,6 +49,7 @@ def test_it_is_whole_on_disk_and_behind_one_path(tmp_path: Path, synced: list[st
     assert below == {str(name).removeprefix(str(made)) for name in (made, *made.rglob("*"))}
 
 
+@pytest.mark.usefixtures("few")
 def test_it_is_made_once_unless_others_can_change_it(tmp_path: Path) -> None:
     path = Path(program.installed(str(tmp_path), run=runner()))
     made = path.parent.parent.resolve()
@@ -55,6 +65,7 @@ def test_it_is_made_once_unless_others_can_change_it(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == sorted([made.name, "current"])
 
 
+@pytest.mark.usefixtures("few")
 def test_versions_that_were_replaced_long_ago_go(tmp_path: Path) -> None:
     old = tmp_path / "0.0.1-0123456789ab"
     (old / "lib").mkdir(parents=True)
@@ -68,6 +79,7 @@ def test_versions_that_were_replaced_long_ago_go(tmp_path: Path) -> None:
     assert not old.exists()
 
 
+@pytest.mark.usefixtures("few")
 def test_after_an_upgrade_of_python_one_sentence_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +95,7 @@ def test_after_an_upgrade_of_python_one_sentence_says_what_to_do(
     assert 'then sudo "$(command -v gpudock)" refresh --install-units\n' in said
 
 
+@pytest.mark.usefixtures("few")
 def test_a_copy_for_another_python_is_another_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = Path(program.installed(str(tmp_path), run=runner()))
     monkeypatch.setattr(sys.implementation, "cache_tag", "cpython-399")
@@ -90,6 +103,7 @@ def test_a_copy_for_another_python_is_another_copy(tmp_path: Path, monkeypatch: 
     assert "'cpython-399'" in path.read_text()
 
 
+@pytest.mark.usefixtures("few")
 def test_packages_that_are_not_installed_as_such_cannot_be_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,18 +123,28 @@ def test_another_python_is_refused(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_what_serve_needs_goes_along() -> None:
-    """All that its web server requires on this Python, and what that requires."""
-    needed, todo = set(), ["starlette", "uvicorn"]
-    while todo:
-        name = todo.pop()
-        needed.add(name)
-        plain = [each for each in importlib.metadata.requires(name) or [] if "extra ==" not in each]
-        names = {re.split(r"[^\w-]", each)[0].replace("-", "_").lower() for each in plain}
-        todo += [each for each in names - needed if importlib.util.find_spec(each) is not None]
-    assert needed <= {*program.WEB, *program.DEPENDENCIES}
+def test_what_a_user_of_this_environment_can_do_root_can_do_with_the_copy(tmp_path: Path) -> None:
+    """Everything that pyproject.toml names, with what that requires, is there: and nothing that only tests need."""
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    assert {each.lower() for each in program.DEPENDENCIES} == {*map(name_of, project["dependencies"])}
+    assert set(program.OPTIONAL) == {name_of(each) for extra in ("web", "tui") for each in extras[extra]}
+    for name, path in program._files().items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).symlink_to(path)
+    modules = (
+        "argon2, rich.table, ruamel.yaml, jinja2, tomlkit, linkify_it, pygments, starlette, anyio, uvicorn, textual.app"
+    )
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import {modules}"
+    subprocess.run([PYTHON, "-I", "-S", "-c", script], check=True)
+    assert not {"pytest", "ruff", "playwright"} & set(os.listdir(tmp_path))
 
 
+def name_of(requirement: str) -> str:
+    return re.split(r"[^\w.-]", requirement)[0].lower()
+
+
+@pytest.mark.usefixtures("few")
 def test_where_the_systems_python_is_older_its_own_copy_of_ours_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from gpudock.engine import advice
 from gpudock.engine.offer import Chosen
 from gpudock.errors import GpudockError, RefusedError
 from gpudock.plan import environment, requirement
-from gpudock.plan.quote import quote
+from gpudock.plan.quote import count, quote
 from gpudock.plan.request import Request
 
 
@@ -128,12 +128,12 @@ def by_plugin(address: str, ask_plugin: plugin.Fetch = plugin.fetch) -> Giver:
 def _first(number: int, every: plugin.Needs) -> tuple[str, ...]:
     """The first GPUs by index, as nvidia-docker 1's plugin is asked for them. Raises RefusedError."""
     if number > len(every.gpus):
-        raise RefusedError(f"it asks for {number} GPUs, and nvidia-docker-plugin has {len(every.gpus)}.")
+        raise RefusedError(f"it asks for {count(number, 'GPU')}, and nvidia-docker-plugin has {len(every.gpus)}.")
     return tuple(map(str, range(number)))
 
 
 def _says(chosen: Chosen, wanted: tuple[str, ...]) -> str:
-    number = f"{chosen.number} GPU{'s' if chosen.number > 1 else ''}" if chosen.number > 0 else "GPUs"
+    number = count(chosen.number, "GPU") if chosen.number > 0 else "GPUs"
     return f"{number} ({', '.join(chosen.uuids or chosen.visible)}) with {','.join(wanted)}"
 
 

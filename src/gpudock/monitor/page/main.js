@@ -110,7 +110,7 @@ function drawTotals(sample) {
   const used = format.ofTotal(sum((gpu) => gpu.memory.used), sum((gpu) => gpu.memory.total), format.bytes);
   const power = format.watts(sum((gpu) => gpu.power.draw));
   const rows = gpus.length ? [
-    ["all", word("totalGpus", { n: gpus.length })], ["used", word("totalUsed", { n: found.used })],
+    ["all", word(gpus.length === 1 ? "totalGpu" : "totalGpus", { n: gpus.length })], ["used", word("totalUsed", { n: found.used })],
     ["idle", found.idle && word("totalIdle", { n: found.idle })], ["free", word("totalFree", { n: found.free })],
     ["memory", typeof used === "string" && word("totalMemory", { memory: used })], ["power", typeof power === "string" && power],
   ].filter(([, told]) => told) : [];

@@ -12,7 +12,7 @@ import msgspec
 from gpudock.facts.base import Missing
 from gpudock.facts.engine import Engine
 from gpudock.facts.snapshot import Snapshot
-from gpudock.plan.quote import quote
+from gpudock.plan.quote import count, quote
 from gpudock.proc import Command, Runner
 from gpudock.provision.verify.image import Image
 
@@ -102,7 +102,7 @@ def _devices(told: _Told, machine: Snapshot) -> Step:
     lacking = sorted(wanted - {*told.nodes})
     if lacking:
         return Step("devices", ok=False, says=f"{', '.join(lacking)} not in the container")
-    return Step("devices", ok=True, says=f"{len(machine.gpus)} GPUs, {len(told.nodes)} nodes")
+    return Step("devices", ok=True, says=f"{count(len(machine.gpus), 'GPU')}, {count(len(told.nodes), 'node')}")
 
 
 def _versions(told: _Told, machine: Snapshot) -> Step:

@@ -21,6 +21,7 @@ export default {
   gpus: "GPUs",
   noGpus: "No GPU can be shown: {reason}",
   noGpusAtAll: "This machine has no GPU.",
+  totalGpu: "1 GPU",
   totalGpus: "{n} GPUs",
   totalUsed: "{n} in use",
   totalIdle: "{n} held but idle",
@@ -44,8 +45,8 @@ export default {
   more: "and {n} more",
   instances: "MIG instances",
 
-  xid: "Xid error {code}, {n} times",
-  eccErrors: "{n} uncorrected memory errors",
+  xid: "Xid error {code} ({n}×)",
+  eccErrors: "uncorrected memory errors: {n}",
   remapPending: "memory rows wait for a reset",
   remapFailed: "memory rows could not be replaced",
   hot: "close to its temperature limit",

@@ -21,6 +21,7 @@ export default {
   gpus: "GPU",
   noGpus: "GPU を表示できません: {reason}",
   noGpusAtAll: "このマシンに GPU はありません。",
+  totalGpu: "GPU 1 基",
   totalGpus: "GPU {n} 基",
   totalUsed: "使用中 {n}",
   totalIdle: "占有・未使用 {n}",

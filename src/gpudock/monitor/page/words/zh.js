@@ -21,6 +21,7 @@ export default {
   gpus: "GPU",
   noGpus: "无法显示 GPU：{reason}",
   noGpusAtAll: "这台机器没有 GPU。",
+  totalGpu: "1 块 GPU",
   totalGpus: "{n} 块 GPU",
   totalUsed: "{n} 块使用中",
   totalIdle: "{n} 块占用但空闲",
