@@ -3,6 +3,10 @@
 import os
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("gpudock", deadline=None)  # a machine with other work stops for seconds now and then
+settings.load_profile("gpudock")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ DOCUMENTS = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(DOCUMENTS)
 def test_what_is_written_is_read_back(document: object) -> None:
     assert yaml.safe_load(emit.yaml(document)) == document

@@ -96,7 +96,6 @@ def test_mutated_inputs(take: Callable[[str], None], seeds: list[str]) -> None:
     assert INPUTS * 0.03 < taken < INPUTS * 0.97  # both ways were really tried
 
 
-@settings(deadline=None)
 @given(st.text())
 @pytest.mark.parametrize("take", [gpus, visible, imex, requirement])
 def test_any_text(take: Callable[[str], None], text: str) -> None:
@@ -130,7 +129,7 @@ devices = st.one_of(
 wanted = st.none() | st.sets(st.sampled_from(capabilities.ALL), min_size=1).map(capabilities.canonical)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.builds(Request, devices, wanted))
 def test_canonical_requests_come_back(request: Request) -> None:
     assert parse_gpus(flag(request)) == request
@@ -141,7 +140,7 @@ def test_canonical_requests_come_back(request: Request) -> None:
 versions = st.lists(st.integers(0, 999), min_size=1, max_size=4)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(versions, versions)
 def test_versions_compare_as_numbers(have: list[int], asked: list[int]) -> None:
     host = Properties(".".join(map(str, have)), "")

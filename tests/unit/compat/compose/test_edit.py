@@ -125,7 +125,7 @@ _VALUES = st.recursive(
 _BODIES = st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), _VALUES, min_size=1, max_size=4)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_BODIES, _BODIES, st.booleans())
 def test_any_change_means_what_is_wanted(old: dict[str, Any], new: dict[str, Any], flow: bool) -> None:
     text = yaml.safe_dump({"services": {"x": old, "y": old}}, default_flow_style=flow, sort_keys=False)

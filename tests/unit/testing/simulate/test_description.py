@@ -132,7 +132,7 @@ def test_processes_must_fit() -> None:
         description.decode(description.encode(msgspec.structs.replace(H200, gpus=(gpu,))))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_mutilated_descriptions_give_only_clear_errors(data: st.DataObject) -> None:
     whole = bytearray(description.encode(H200))
