@@ -41,8 +41,11 @@ def make_folder(path: str, mode: int = 0o755) -> None:
         raise _host_error("make the folder", path, error) from error
 
 
-def write(path: str, data: bytes, mode: int = 0o644) -> None:
-    """Replace `path`: temporary name, chmod, fsync, rename, fsync of the folder. An error leaves the old file."""
+def write(path: str, data: bytes, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+    """Replace `path`: temporary name, owner and mode, fsync, rename, fsync of the folder. An error leaves the old file.
+
+    `owner`: ids of the user and group to give it to, root's privilege.
+    """
     folder = os.path.dirname(path) or "."
     make_folder(folder)
     temporary = os.path.join(folder, f".{os.path.basename(path)}.{os.urandom(6).hex()}.tmp")
@@ -52,6 +55,8 @@ def write(path: str, data: bytes, mode: int = 0o644) -> None:
             with os.fdopen(fd, "wb") as file:
                 file.write(data)
                 file.flush()
+                if owner is not None:
+                    os.fchown(file.fileno(), *owner)
                 os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
             os.rename(temporary, path)

@@ -9,7 +9,7 @@ import tempfile
 from typing import NamedTuple
 
 from gpudock import proc
-from gpudock.engine import local
+from gpudock.engine import answering, local
 from gpudock.engine.asked import QUICK
 from gpudock.engine.base import Answer, Client
 from gpudock.engine.build import buildah, gpus, source, stages, steps, verify, way
@@ -18,7 +18,6 @@ from gpudock.engine.build.dockerfile import Dockerfile
 from gpudock.engine.build.gpus import Gpus
 from gpudock.engine.build.way import Facts, Way
 from gpudock.engine.build.work import FailedError, Tools, Work
-from gpudock.errors import EngineError
 from gpudock.plan.request import Request
 
 _RUNTIME = "current/gpudock-runtime"
@@ -102,7 +101,10 @@ def _built(work: Work, decided: _Decided) -> str:
 def _decided(
     arguments: Arguments, request: Request, clients: tuple[Client, ...], here: local.Here, tools: Tools
 ) -> _Decided:
-    client, answer, facts = _answering(arguments, clients, here, tools)
+    client, answer, told, notes = answering.first(clients, tools.run)
+    for note in notes:
+        tools.say(note)
+    facts = _facts(client, told, arguments, here, tools)
     found = way.choose(client, answer, facts)
     file = None if found is way.DEVICE else source.read(arguments, client.name)
     if found is None or file is not None:
@@ -115,36 +117,15 @@ def _decided(
     return _Decided(client, answer, facts, found, file, given)
 
 
-def _answering(
-    arguments: Arguments, clients: tuple[Client, ...], here: local.Here, tools: Tools
-) -> tuple[Client, Answer, Facts]:
-    """The first engine that answers. When none does, the error is that of the first."""
-    failures: list[EngineError] = []
-    for client in clients:
-        result = tools.run(proc.Command(client.question, timeout=QUICK))
-        try:
-            answer = client.understand(result)
-            if answer.problem is not None:
-                raise client.unusable(answer.problem)
-        except EngineError as error:
-            failures.append(error)
-            continue
-        for failure in failures:
-            tools.say(f"{failure.what} {client.name} is used instead.")
-        return client, answer, _facts(client, result, arguments, here, tools)
-    raise failures[0]
-
-
-def _facts(client: Client, result: proc.Result, arguments: Arguments, here: local.Here, tools: Tools) -> Facts:
+def _facts(client: Client, told: str, arguments: Arguments, here: local.Here, tools: Tools) -> Facts:
     if client.name in way.BUILDAHS:
         places = (f"{place.libexec}/{_RUNTIME}" for place in here.places)
         return Facts(runtime=next((path for path in places if os.path.exists(path)), None))
-    told = json.loads(result.out)
     asked = tools.environment.get("DOCKER_BUILDKIT", "")
     named = arguments.values("builder")[-1:]
     buildx = tools.run(proc.Command((*client.words, "buildx", "inspect", *named), timeout=QUICK))
     return Facts(
-        default_runtime=str(told.get("DefaultRuntime", "")),
+        default_runtime=str(json.loads(told).get("DefaultRuntime", "")),
         builder=way.builder(buildx.out) if buildx.ok else None,
         buildkit=None if not asked else asked.lower() not in {"0", "false", "f"},
     )

@@ -148,28 +148,13 @@ def _lines(data: bytes | None) -> list[str]:
 
 def _replace(path: str, data: bytes | None, like: os.stat_result | None) -> None:
     """In one step, with the owner and mode of the file that was there."""
+    if data is not None:
+        owner = (like.st_uid, like.st_gid) if like is not None and os.geteuid() == 0 else None
+        publish.write(path, data, NEW_MODE if like is None else stat.S_IMODE(like.st_mode), owner)
+        return
     try:
-        if data is None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-                publish.sync_folder(os.path.dirname(path))
-            return
-        publish.make_folder(os.path.dirname(path))
-        temporary = f"{path}.{os.urandom(6).hex()}.tmp"
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(fd, "wb") as file:
-                file.write(data)
-                file.flush()
-                if like is not None and os.geteuid() == 0:
-                    os.fchown(file.fileno(), like.st_uid, like.st_gid)
-                os.fchmod(file.fileno(), NEW_MODE if like is None else stat.S_IMODE(like.st_mode))
-                os.fsync(file.fileno())
-            os.rename(temporary, path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
-        publish.sync_folder(os.path.dirname(path))
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+            publish.sync_folder(os.path.dirname(path))
     except OSError as error:
-        raise _error("write", path, error) from error
+        raise _error("remove", path, error) from error
