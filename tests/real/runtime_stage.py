@@ -106,7 +106,7 @@ class Stage:
         entry = folder / self.entry.name
         text = entry.read_text().replace(str(source), str(folder))
         if "RUNTIMES" in replaced:
-            text = text.replace("for name in runc crun;", f"for name in {replaced['RUNTIMES']};")
+            text = text.replace("for gd_name in runc crun;", f"for gd_name in {replaced['RUNTIMES']};")
         if "PYTHON" in replaced:
             text = text.replace("/usr/bin/python3", replaced["PYTHON"])
         entry.write_text(text)

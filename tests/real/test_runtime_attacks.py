@@ -255,12 +255,16 @@ def test_descriptors_that_the_engine_left_open_do_not_reach_the_container(stage:
         "/proc/1/fd/8",
         "/proc/thread-self/cwd",
         "/proc/self/task/1/fd/7",
+        "/dev/fd/7",
+        "/link/..",
+        "/bin/../link",
     ],
 )
 def test_a_working_folder_among_open_descriptors_is_refused(stage: Stage, case: Case, folder: str) -> None:
     """CVE-2024-21626."""
     whole = config(["/bin/sh", "-c", "ls -a; ls ../../../.."], [ONE])
     whole["process"]["cwd"] = folder
+    (case.bundle.root / "link").symlink_to("../proc/self/fd/7")
     case.bundle.file.write_text(json.dumps(whole))
     done = stage.start(case.bundle, write=False)
     assert done.code != 0
@@ -384,7 +388,12 @@ def test_a_volume_over_what_is_written(stage: Stage, case: Case, covered: str, m
         (volume / "local/nvidia").mkdir(parents=True, exist_ok=True)
     before = digest(volume.parent)
     done = stage.start(
-        case.bundle, ["/bin/sh", "-c", LOOK], mounts=[(volume, covered)], options=("rbind", "rprivate", mode)
+        case.bundle,
+        ["/bin/sh", "-c", LOOK],
+        mounts=[(volume, covered)],
+        options=("rbind", "rprivate", mode),
+        cwd=case.bundle.folder.parent,
+        relative=mode == "ro",
     )
     assert digest(volume.parent) == before
     assert (done.code, done.out[: len(FOUND)]) == (0, FOUND), done.err
@@ -821,9 +830,9 @@ def edit_in_process(bundle: Bundle, plan: Any, decided: settings.Settings) -> st
     names = wanted.request.capabilities or capabilities.DEFAULT
     variant = plan["variants"].get(capabilities.label(names)) or plan["variants"]["all"]
     given = injection.given(plan, variant, selected, wanted)
-    runtime._check_folder(read)
     root = ContainerRoot(oci.rootfs(read, str(bundle.folder)), edited.items("mounts"), str(bundle.folder))
     try:
+        runtime._check_folder(read, root)
         injection.container_root(read)
         for mount in given.mounts:
             root.obstacle(mount["container"])

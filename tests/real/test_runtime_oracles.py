@@ -125,25 +125,23 @@ def shifted(ends: Sequence[int]) -> list[str]:
 
 
 @pytest.mark.parametrize("request_", [[], [ONE]], ids=["nothing", "a GPU"])
-@pytest.mark.parametrize(
-    "more",
-    [
-        {},
-        dict.fromkeys(("real", "log", "bundle", "config", "operation", "preserved", "value", "word", "name"), "mine"),
-    ],
-    ids=["usual", "names that the entry uses"],
-)
+@pytest.mark.parametrize("shell", ["dash", "bash", "busybox"])
 def test_the_real_runtime_gets_the_callers_environment(
-    stage: Stage, bundle: Bundle, tmp_path: Path, more: dict[str, str], request_: list[str]
+    stage: Stage, bundle: Bundle, tmp_path: Path, shell: str, request_: list[str]
 ) -> None:
-    """crun hands it on to hooks. Names that are none for a shell, and those that the entry uses itself, are kept too."""
+    """crun hands it on to hooks. Whatever /bin/sh is, only what shells keep for themselves is another."""
     entry, recorder = recording(stage, tmp_path)
+    (tmp_path / "sh").symlink_to(str(shutil.which(shell)))
+    entry.write_text(entry.read_text().replace("#!/bin/sh", f"#!{tmp_path}/sh", 1))
+    names = ("real", "log", "bundle", "config", "operation", "preserved", "value", "word", "name", "folder", "python")
     given = {"PATH": "/usr/bin:/bin", "EMPTY": "", "TEXT": "a b\n'\"$x", "LC_CTYPE": "C", "PWD": "/tmp"}
-    environment = given | more  # the entry may lose its own names, but must not pass on what it has put there
+    given |= dict.fromkeys(names, "the engine's")
     bundle.file.write_text(json.dumps(config(["/bin/true"], request_)))
-    done = stage.start(bundle, program=(str(entry),), write=False, environment=environment, cwd=Path("/tmp"))
+    done = stage.start(bundle, program=(str(entry),), write=False, environment=given, cwd=Path("/tmp"))
     assert done.code == 0, done.err
-    assert json.loads(recorder.read_text())["env"] == given
+    seen = json.loads(recorder.read_text())["env"]
+    assert seen.pop("SHLVL", "0") in {"0", "1"}
+    assert seen == given
 
 
 def recording(stage: Stage, folder: Path) -> tuple[Path, Path]:

@@ -5,31 +5,31 @@
 # Every operation but create, run and restore goes straight to the real runtime, and so does a container whose
 # config.json has no sign of a request for GPUs. No other program is started for that but one grep, and no Python, whose
 # start alone takes longer than everything else here. Only builtins: each process would cost a millisecond.
+# Variables begin with gd_: an exported one of the engine's with another name reaches the real runtime as it was.
 set -f # PATH is no pattern
-unset log operation value bundle config preserved real name folder word # exported ones would reach the real runtime
 
 fail() {
     printf 'gpudock: %s\n' "$1" >&2
-    if [ -n "$log" ]; then
-        printf '{"level":"error","msg":"gpudock: %s","time":"%s"}\n' "$1" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >>"$log"
+    if [ -n "$gd_log" ]; then
+        printf '{"level":"error","msg":"gpudock: %s","time":"%s"}\n' "$1" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >>"$gd_log"
     fi
     exit 1
 }
 
 # The real runtime: as containerd finds runc, on PATH, and then where distributions have it.
 find_real() {
-    for name in @RUNTIMES@; do
-        case $name in
+    for gd_name in @RUNTIMES@; do
+        case $gd_name in
         /*)
-            [ -f "$name" ] && [ -x "$name" ] && real=$name && return
+            [ -f "$gd_name" ] && [ -x "$gd_name" ] && gd_real=$gd_name && return
             ;;
         *)
             IFS=:
-            for folder in $PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; do
-                case $folder in
+            for gd_folder in $PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; do
+                case $gd_folder in
                 /*)
-                    real=$folder/$name
-                    [ -f "$real" ] && [ -x "$real" ] && ! [ "$real" -ef "$0" ] && return
+                    gd_real=$gd_folder/$gd_name
+                    [ -f "$gd_real" ] && [ -x "$gd_real" ] && ! [ "$gd_real" -ef "$0" ] && return
                     ;;
                 esac
             done
@@ -37,72 +37,72 @@ find_real() {
             ;;
         esac
     done
-    real=
+    gd_real=
 }
 
-real= log= operation= value= bundle=. config= preserved=0
+gd_real= gd_log= gd_operation= gd_value= gd_bundle=. gd_config= gd_preserved=0
 find_real
-unset IFS name folder
+unset IFS
 
-# `value` names the option whose value comes next. A container may be called `create`: only the first word counts.
-for word do
-    case $value in
+# gd_value names the option whose value comes next. A container may be called `create`: only the first word counts.
+for gd_word do
+    case $gd_value in
     '') ;;
     *)
-        case $value in
-        log) log=$word ;;
-        bundle) bundle=$word ;;
-        config) config=$word ;;
-        preserved) preserved=$word ;;
+        case $gd_value in
+        log) gd_log=$gd_word ;;
+        bundle) gd_bundle=$gd_word ;;
+        config) gd_config=$gd_word ;;
+        preserved) gd_preserved=$gd_word ;;
         esac
-        value=
+        gd_value=
         continue
         ;;
     esac
-    case $operation$word in
-    --log | -log) value=log ;;
-    --log=* | -log=*) log=${word#*=} ;;
+    case $gd_operation$gd_word in
+    --log | -log) gd_value=log ;;
+    --log=* | -log=*) gd_log=${gd_word#*=} ;;
     --log-format | -log-format | --log-level | --root | -root | --criu | -criu | --rootless | -rootless | \
-        --cgroup-manager) value=other ;;
+        --cgroup-manager) gd_value=other ;;
     -*) ;;
-    create | run | restore) operation=@ ;;
-    @--bundle | @-bundle | @-b) value=bundle ;;
-    @--bundle=* | @-bundle=* | @-b=*) bundle=${word#*=} ;;
-    @--config | @-f) value=config ;;
-    @--config=* | @-f=*) config=${word#*=} ;;
-    @--preserve-fds | @-preserve-fds) value=preserved ;;
-    @--preserve-fds=* | @-preserve-fds=*) preserved=${word#*=} ;;
+    create | run | restore) gd_operation=@ ;;
+    @--bundle | @-bundle | @-b) gd_value=bundle ;;
+    @--bundle=* | @-bundle=* | @-b=*) gd_bundle=${gd_word#*=} ;;
+    @--config | @-f) gd_value=config ;;
+    @--config=* | @-f=*) gd_config=${gd_word#*=} ;;
+    @--preserve-fds | @-preserve-fds) gd_value=preserved ;;
+    @--preserve-fds=* | @-preserve-fds=*) gd_preserved=${gd_word#*=} ;;
     @--console-socket | @-console-socket | @--pidfd-socket | @-pidfd-socket | @--pid-file | @-pid-file | @--image-path | \
         @-image-path | @--work-path | @-work-path | @--parent-path | @-parent-path | @--lsm-profile | @-lsm-profile | \
         @--lsm-mount-context | @-lsm-mount-context | @--manage-cgroups-mode | @-manage-cgroups-mode | \
-        @--empty-ns | @-empty-ns | @--status-fd | @-status-fd | @--page-server | @-page-server) value=other ;;
+        @--empty-ns | @-empty-ns | @--status-fd | @-status-fd | @--page-server | @-page-server) gd_value=other ;;
     @--help | @-help | @-h)
-        operation=
+        gd_operation=
         break
         ;;
-    @-b?*) bundle=${word#-b} ;; # of crun
-    @-f?*) config=${word#-f} ;;
+    @-b?*) gd_bundle=${gd_word#-b} ;; # of crun
+    @-f?*) gd_config=${gd_word#-f} ;;
     @*) ;;
     *) break ;;
     esac
 done
-[ -n "$real" ] || fail 'no OCI runtime is found: install runc or crun, or name it in /etc/gpudock/config.toml'
-[ -n "$operation" ] || exec "$real" "$@"
+[ -n "$gd_real" ] || fail 'no OCI runtime is found: install runc or crun, or name it in /etc/gpudock/config.toml'
+[ -n "$gd_operation" ] || exec "$gd_real" "$@"
 
-[ -n "$config" ] || config=$bundle/config.json
-unset value word operation
+[ -n "$gd_config" ] || gd_config=$gd_bundle/config.json
 # A request always shows in these words. Where grep cannot tell (missing, unreadable), the long way decides.
-LC_ALL=C grep -q -F @SIGNS@ -- "$config" 2>/dev/null
-[ $? -ne 1 ] || exec "$real" "$@"
+LC_ALL=C grep -q -F @SIGNS@ -- "$gd_config" 2>/dev/null
+[ $? -ne 1 ] || exec "$gd_real" "$@"
 
-folder=@FOLDER@ python=@PYTHON@
-if [ -x "$python" ] && [ -r "$folder/runtime.py" ]; then
-    exec "$python" @FLAGS@ "$folder/runtime.py" "$folder/settings.json" "$real" "$bundle" "$config" "$log" "$preserved" "$@"
+gd_folder=@FOLDER@ gd_python=@PYTHON@
+if [ -x "$gd_python" ] && [ -r "$gd_folder/runtime.py" ]; then
+    exec "$gd_python" @FLAGS@ "$gd_folder/runtime.py" "$gd_folder/settings.json" \
+        "$gd_real" "$gd_bundle" "$gd_config" "$gd_log" "$gd_preserved" "$@"
 fi
 
 # Without Python nobody gets a GPU. Who surely asks for none starts all the same: by an empty variable, or by none.
-if ! grep -q -E '"gpudock\.|"cdi\.k8s\.io/[^"]*": ?"[^"]*nvidia\.com/|nvidia-container-' -- "$config"; then
-    grep -q -E '"NVIDIA_VISIBLE_DEVICES=(void)?"' -- "$config" && exec "$real" "$@"
-    grep -q -F @VARIABLES@ -- "$config" || exec "$real" "$@"
+if ! grep -q -E '"gpudock\.|"cdi\.k8s\.io/[^"]*": ?"[^"]*nvidia\.com/|nvidia-container-' -- "$gd_config"; then
+    grep -q -E '"NVIDIA_VISIBLE_DEVICES=(void)?"' -- "$gd_config" && exec "$gd_real" "$@"
+    grep -q -F @VARIABLES@ -- "$gd_config" || exec "$gd_real" "$@"
 fi
-fail "this container asks for GPUs, but $python or $folder/runtime.py is missing: run sudo gpudock refresh"
+fail "this container asks for GPUs, but $gd_python or $gd_folder/runtime.py is missing: run sudo gpudock refresh"

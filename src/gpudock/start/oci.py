@@ -119,7 +119,7 @@ def write(path: str, edited: "Changes", bundle: str) -> None:
         _replace(f"{bundle}/{kept}", encode.json({"made": edited.made}), path)
     _replace(path, encode.json(config), path)
     for name in os.listdir(bundle):
-        if name != kept and name.startswith("gpudock-") and name.endswith(".json"):
+        if name != kept and _is_record(name):
             os.unlink(f"{bundle}/{name}")
 
 
@@ -159,8 +159,18 @@ def _replace(path: str, data: bytes, like: str) -> None:
     put(path, data, stat.S_IMODE(old.st_mode), (old.st_uid, old.st_gid))
 
 
+def _is_record(name: str) -> bool:
+    """Other files there may be somebody's own."""
+    before, _, after = RECORD.partition("{}")
+    return name.startswith(before) and name.endswith(after) and _is_mark(name[len(before) : -len(after)])
+
+
+def _is_mark(text: str) -> bool:
+    return len(text) == 16 and not text.strip("0123456789abcdef")
+
+
 def _record(bundle: str, mark: "Json") -> "list[changes.Change]":
-    if not isinstance(mark, str) or len(mark) != 16 or mark.strip("0123456789abcdef"):
+    if not isinstance(mark, str) or not _is_mark(mark):
         raise InputError("the annotation is not gpudock's")
     record = parse.json(reading.file(f"{bundle}/{RECORD.format(mark)}", LIMIT), "the record")
     return record["made"]  # type: ignore[no-any-return]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _LINE = 4096  # bytes of a message
 _ENVIRONMENT = 8 << 20  # bytes
-_MAGIC = ("/proc/self/", "/proc/thread-self/")
+_MAGIC = ("/proc/self/", "/proc/thread-self/", "/dev/fd/", "/dev/std")
 
 
 def main(argv: "list[str]") -> int:
@@ -103,13 +103,15 @@ def _give(found: "Settings", wanted: "Asked", edited: Changes, command: Command)
     plan, variant, selected = _choose(found, wanted)
     notes = _required(found, wanted, plan, selected)
     what = injection.given(plan, variant, selected, wanted)
-    _check_folder(edited.config)
     umask = os.umask(0o022)
     try:
         path, mounts = oci.rootfs(edited.config, command.bundle), edited.items("mounts")
-        root = ContainerRoot(path, mounts, command.bundle, lookup.choose(found.lookup))
+        bundle = command.bundle  # the real runtime would look for what is not absolute below the bundle
+        bundle = bundle if bundle.startswith("/") else f"{os.getcwd()}/{bundle}"
+        root = ContainerRoot(path, mounts, bundle, lookup.choose(found.lookup))
         root.owner = injection.container_root(edited.config)
         refuse_links(root)
+        _check_folder(edited.config, root)
         left_out = _impossible(root, what)
         injection.inject(edited, what, rootless=plans.in_user_namespace())
         if found.withhold:
@@ -159,16 +161,18 @@ def _required(found: "Settings", wanted: "Asked", plan: "Plan", selected: "tuple
     return notes
 
 
-def _check_folder(config: "dict[str, Any]") -> None:
-    """CVE-2024-21626: a descriptor that the runtime has open as the container's working folder."""
-    folder = paths.normal(str((config.get("process") or {}).get("cwd", "/")))
-    parts = folder.split("/")
-    if (folder + "/").startswith(_MAGIC) or (parts[1:2] == ["proc"] and "fd" in parts[2:]):
-        raise RefusedError(
-            f"{folder!r:.200} cannot be the working folder of this container.",
-            why="it leads to what the runtime has open, not into the image",
-            mend="choose a working folder of the image (-w, WORKDIR)",
-        )
+def _check_folder(config: "dict[str, Any]", root: ContainerRoot) -> None:
+    """CVE-2024-21626: a descriptor that the runtime has open as the container's working folder, or on the way to it."""
+    folder, here = oci.path_in(config.get("process") or {}, "cwd", "process"), ""
+    for part in folder.split("/"):
+        here += "/" + part if part not in {"", "."} else ""
+        place = paths.normal(root.place(here))
+        if (place + "/").startswith(_MAGIC) or (place.startswith("/proc/") and "fd" in place.split("/")):
+            raise RefusedError(
+                f"{folder!r:.200} cannot be the working folder of this container.",
+                why="it leads to what the runtime has open, not into the image",
+                mend="choose a working folder of the image (-w, WORKDIR)",
+            )
 
 
 def _impossible(root: ContainerRoot, what: injection.Given) -> "list[str]":

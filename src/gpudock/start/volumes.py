@@ -45,13 +45,13 @@ class ContainerRoot(Rootfs):
     ) -> None:
         super().__init__(path, resolve)
         self._bundle = bundle
-        self._places = {"": ""}  # see _place
+        self._places = {"": ""}  # see place
         self._volumes: "list[_Volume]" = []
         self._volumes = [self._volume(mount) for mount in mounts if isinstance(mount, dict)]
         self.generated: "list[Json]" = []  # mounts that config.json needs at its end
 
     def stat(self, path: str) -> "Optional[os.stat_result]":
-        place = self._place(path)
+        place = self.place(path)
         volume = self._over(place)
         if volume is None:
             return super().stat(path)
@@ -64,7 +64,7 @@ class ContainerRoot(Rootfs):
             os.close(fd)
 
     def opened(self, path: str) -> "Optional[int]":
-        place = self._place(path)
+        place = self.place(path)
         volume = self._over(place)
         if volume is None:
             return super().opened(path)
@@ -80,10 +80,10 @@ class ContainerRoot(Rootfs):
             os.close(fd)
 
     def names(self, path: str, limit: int) -> "Optional[list[str]]":
-        return super().names(path, limit) if self._over(self._place(path)) is None else None
+        return super().names(path, limit) if self._over(self.place(path)) is None else None
 
     def publish(self, path: str, data: bytes, mode: int = 0o644) -> None:
-        place = self._place(path)
+        place = self.place(path)
         volume = self._over(place)
         if volume is None:
             try:
@@ -99,14 +99,14 @@ class ContainerRoot(Rootfs):
 
     def link(self, path: str, target: str) -> None:
         folder, _, leaf = path.rpartition("/")
-        volume = self._over(self._place(folder) + "/" + leaf)
+        volume = self._over(self.place(folder) + "/" + leaf)
         if volume is not None:
             raise VolumeError(path, volume.destination)
         super().link(path, target)
 
     def obstacle(self, path: str) -> str:
         """The volume inside of which the runtime would have to make a folder to mount on `path`; "" when none."""
-        place = self._place(path)
+        place = self.place(path)
         volume = self._over(place)
         if volume is None or volume.destination == path:  # which ours replaces
             return ""
@@ -121,7 +121,7 @@ class ContainerRoot(Rootfs):
 
         A volume on /dev itself is left alone by runtimes: they make no nodes then.
         """
-        place = self._place(path)
+        place = self.place(path)
         volume = self._over(place)
         if volume is None or not volume.source or volume.place in {"/dev", place}:
             return ""
@@ -133,7 +133,7 @@ class ContainerRoot(Rootfs):
         is_bind = mount.get("type") in _BINDS or any(name in options for name in _BINDS)
         source = paths.join(self._bundle, oci.path_in(mount, "source")) if is_bind else ""
         shared = "shared" in options or "rshared" in options
-        return _Volume(self._place(destination), destination, source, shared=shared)
+        return _Volume(self.place(destination), destination, source, shared=shared)
 
     def _over(self, place: str) -> "Optional[_Volume]":
         """The last mounted of those that cover it."""
@@ -143,7 +143,7 @@ class ContainerRoot(Rootfs):
                 return volume
         return None
 
-    def _place(self, path: str) -> str:
+    def place(self, path: str) -> str:
         """The path behind the links of the rootfs. Only to compare paths: nothing is opened by it."""
         path = path.rstrip("/")
         known = self._places.get(path)
@@ -161,10 +161,10 @@ class ContainerRoot(Rootfs):
                 pass
             else:
                 return self._behind(path)
-        return f"{self._place(folder)}/{leaf}"
+        return f"{self.place(folder)}/{leaf}"
 
     def _behind(self, path: str) -> str:
-        """As _place, whatever lies on the way."""
+        """As place, whatever lies on the way."""
         root = os.readlink(f"/proc/self/fd/{self.fd}").rstrip("/")
         there, rest, links = path.strip("/").split("/"), "", 0
         while there:

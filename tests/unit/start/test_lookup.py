@@ -84,7 +84,7 @@ def test_the_short_way_to_a_place_is_the_long_one(tmp_path: Path, seed: int) -> 
     plain = Rootfs(str(inside))
     for _ in range(PATHS):
         path = paths.normal(some_path(chance, 7))
-        assert remembering._place(path) == remembering._behind(path), path
+        assert remembering.place(path) == remembering._behind(path), path
         found, expected = remembering.stat(path), plain.stat(path)
         assert found == expected, path
     plain.close()

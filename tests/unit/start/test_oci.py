@@ -84,8 +84,11 @@ def test_a_record_of_a_start_that_was_killed_does_no_harm(bundle: Path) -> None:
     again = oci.read(f"{bundle}/config.json")
     assert oci.restore(again, str(bundle))
     assert again == before
+    somebodys = {"gpudock-notes.json", "gpudock-0123456789abcdef.json.txt", "gpudock-0123456789abcdeg.json"}
+    for name in somebodys:
+        (bundle / name).touch()
     oci.write(f"{bundle}/config.json", Changes(again), str(bundle))
-    assert os.listdir(bundle) == ["config.json"]
+    assert {*os.listdir(bundle)} == {"config.json", *somebodys}
 
 
 @pytest.mark.parametrize("mark", ["../../etc/x", "", 5, "0123456789abcdeg"])

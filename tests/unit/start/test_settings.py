@@ -49,10 +49,10 @@ def test_all_that_can_be_set_arrives(tmp_path: Path) -> None:
     assert read.specs == ("/etc/cdi/gpudock.json", "/run/gpudock/gpudock.json")
     assert read.environment == {"GPUDOCK_STATE_DIR": "/data/gpudock", "GPUDOCK_CDI_DIR": "/etc/cdi"}
     shell = entry.filled(made[entry.RUNTIME].text, "/a folder", "/usr/bin/python3", ("-I",))
-    assert "for name in '/opt/my runc' crun; do" in shell
+    assert "for gd_name in '/opt/my runc' crun; do" in shell
     assert "-e DOCKER_RESOURCE_GPU=" in shell
-    assert "folder='/a folder' python=/usr/bin/python3" in shell
-    assert 'exec "$python" -I "$folder/runtime.py"' in shell
+    assert "gd_folder='/a folder' gd_python=/usr/bin/python3" in shell
+    assert 'exec "$gd_python" -I "$gd_folder/runtime.py"' in shell
     assert "@" not in shell.replace("@*)", "").replace("@-", "").replace("=@", "").replace('"$@"', "")
 
 
