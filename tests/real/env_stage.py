@@ -196,7 +196,7 @@ def _make(staging: Path) -> None:
             f"--include={','.join(_SYSTEM)}",
             *without,
         ]
-        run([*words, archive.codename(), str(tree), archive.mirror()], timeout=600)
+        run([*words, archive.codename(), str(tree), archive.source()], timeout=600)
         version = run(["chroot", str(tree), "python3", "-c", _VERSION]).stdout.strip()  # wheels may need a newer one
         pip = [
             sys.executable,

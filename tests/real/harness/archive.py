@@ -54,6 +54,11 @@ def mirror() -> str:
     raise CommandFailed(f"this machine's apt sources have no {codename()} archive of {distribution()}")
 
 
+def source() -> str:
+    """The archive of this machine's suite, as mmdebstrap takes it: half of Python is in Ubuntu's second component."""
+    return f"deb {mirror()} {codename()} main universe" if distribution() == "ubuntu" else mirror()
+
+
 def download(suite: str, names: Sequence[str], state: Path, components: str = "main") -> list[Path]:
     """The .deb files of the named packages of a suite and of all that they depend on; state is an empty private folder."""
     (state / "lists/partial").mkdir(parents=True)

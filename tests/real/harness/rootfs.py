@@ -70,7 +70,7 @@ def debian(tar: Path, *include: str) -> None:
     without = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("man", "locale", "doc")]
     more = [f"--include={','.join(include)}"] if include else []
     bootstrap = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=tar", *more, *without]
-    run([*bootstrap, archive.codename(), str(tar), archive.mirror()], timeout=600)
+    run([*bootstrap, archive.codename(), str(tar), archive.source()], timeout=600)
     probe = tar.with_name(tar.name + ".probe")
     compile_probe("gcc", probe)
     with tarfile.open(tar, "a") as packed:
