@@ -23,16 +23,23 @@ from unit.monitor.scene import SceneSource
 pytestmark = pytest.mark.real
 
 RULES = Path(grafana.__file__).parent / "gpudock-alerts.yml"
-# Dashboard 12239, and its variables. The tensor panel needs a GPU that measures itself, which no simulated one does.
+OF_INSTANCES = ("DCGM_FI_PROF_GR_ENGINE_ACTIVE", "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE", "DCGM_FI_DEV_FB_USED")
+# Dashboard 12239 chooses by instance and gpu, since 2023 by Hostname and gpu, with instances of MIG on their own.
 NVIDIA = (
-    'DCGM_FI_DEV_GPU_TEMP{instance=~".*", gpu=~".*"}',
-    'avg(DCGM_FI_DEV_GPU_TEMP{instance=~".*", gpu=~".*"})',
-    'DCGM_FI_DEV_POWER_USAGE{instance=~".*", gpu=~".*"}',
-    'sum(DCGM_FI_DEV_POWER_USAGE{instance=~".*", gpu=~".*"})',
-    'DCGM_FI_DEV_SM_CLOCK{instance=~".*", gpu=~".*"} * 1000000',
-    'DCGM_FI_DEV_GPU_UTIL{instance=~".*", gpu=~".*"}',
-    'DCGM_FI_DEV_FB_USED{instance=~".*", gpu=~".*"}',
-    'max(DCGM_FI_DEV_GPU_TEMP{Hostname=~".+", gpu=~".*"}) by (Hostname, gpu, UUID)',  # since 2025
+    *(
+        f'{name}{{{place}=~".+", gpu=~".*"}}'
+        for name in (
+            "DCGM_FI_DEV_GPU_TEMP",
+            "DCGM_FI_DEV_POWER_USAGE",
+            "DCGM_FI_DEV_SM_CLOCK",
+            "DCGM_FI_DEV_GPU_UTIL",
+            "DCGM_FI_DEV_FB_USED",
+            "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE",
+            "DCGM_FI_PROF_GR_ENGINE_ACTIVE",
+        )
+        for place in ("instance", "Hostname")
+    ),
+    *(f'max({name}{{gpu=~".*"}}) by (Hostname, gpu, GPU_I_ID, GPU_I_PROFILE)' for name in OF_INSTANCES),
 )
 # Dashboard 14574: what it reads, each of the GPU that is chosen.
 DETAIL = (
@@ -57,9 +64,10 @@ DETAIL = (
         "nvidia_smi_compute_app_info",
         "nvidia_smi_compute_app_used_memory_bytes",
     ),
+    *("nvidia_smi_gpu_recovery_action", "nvidia_smi_fabric_state", "nvidia_smi_encoder_stats_session_count"),
 )
 OF_THE_MACHINE = ("nvidia_smi_compute_apps_last_collect_success", "nvidia_smi_last_collect_success")
-OF_MIG = ("nvidia_smi_mig_info", "nvidia_smi_mig_memory_used_bytes")
+OF_MIG = tuple(f"nvidia_smi_mig_{name}" for name in ("memory_used_bytes", "sm_activity_ratio", "tensor_activity_ratio"))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +76,7 @@ def machine(session_root: Path) -> Path:
     made = description.make(2, "H200", "580.159.04", mig=("", "3g.71gb,1g.18gb"))
     holder = Process(pid=1, name="python3", used_memory=1 << 30, utilization=30)
     first = replace(
-        made.gpus[0], utilization=40, power=350_000, pcie=5000, links=18, fan=55, xid=79, processes=(holder,)
+        made.gpus[0], utilization=40, power=350_000, pcie=5000, links=18, fan=55, xid=79, encoder=5, processes=(holder,)
     )
     folder = session_root / "dashboards"
     build.build(replace(made, gpus=(first, *made.gpus[1:])), str(folder), runner=proc.run)
@@ -100,17 +108,31 @@ def scraped(machine: Path, session_root: Path) -> Iterator[Prometheus]:
 
 
 def test_dashboard_12239_has_no_empty_panel(scraped: Prometheus) -> None:
+    """Also what needs a Hopper GPU: these are."""
     assert [query for query in NVIDIA if not scraped.values(query.replace("{", '{job="serve", ', 1))] == []
+    for name in OF_INSTANCES:
+        (of_instance,) = scraped.values(f'{name}{{job="serve", GPU_I_PROFILE="3g.71gb"}}')
+        assert of_instance["metric"]["GPU_I_ID"]
 
 
 def test_dashboard_14574_has_no_empty_panel(scraped: Prometheus) -> None:
-    chosen = scraped.values('nvidia_smi_index{job="serve"} == 0')[0]["metric"]["uuid"]
-    assert not chosen.startswith("GPU-")
-    queries = [f'{name}{{uuid="{chosen}"}}' for name in DETAIL] + [
-        f'{name}{{job="serve"}}' for name in (*OF_THE_MACHINE, *OF_MIG)
+    """It chooses job, then node, then GPU by what gpu_info says, and joins MIG's figures with mig_info."""
+    first, second = (scraped.values(f'nvidia_smi_index{{job="serve"}} == {place}')[0]["metric"] for place in (0, 1))
+    assert not first["uuid"].startswith("GPU-")
+    of_gpu = f'instance="{first["instance"]}", job="serve"'
+    queries = [f'{name}{{uuid="{first["uuid"]}", {of_gpu}}}' for name in DETAIL]
+    queries += [f"{name}{{{of_gpu}}}" for name in OF_THE_MACHINE]
+    info = f'nvidia_smi_mig_info{{uuid="{second["uuid"]}", {of_gpu}}}'
+    profiles = (
+        f'max by (uuid, gpu_instance_id, profile) (label_replace({info}, "profile", "$1", "profile", "^[0-9]+c.(.*)$"))'
+    )
+    queries += [
+        f'{name}{{uuid="{second["uuid"]}"}} * on (uuid, gpu_instance_id) group_left (profile) ({profiles})'
+        for name in OF_MIG
     ]
+    queries.append(f'sum(increase(nvidia_smi_energy_joules_total{{uuid="{first["uuid"]}"}}[24h]))')
     assert [query for query in queries if not scraped.values(query)] == []
-    joined = f'nvidia_smi_utilization_gpu_ratio{{uuid="{chosen}"}} * on (uuid) group_left (name) nvidia_smi_gpu_info'
+    joined = f"nvidia_smi_utilization_gpu_ratio{{{of_gpu}}} * on (uuid) group_left (name) nvidia_smi_gpu_info"
     assert scraped.values(joined)[0]["metric"]["name"] == "NVIDIA H200"
 
 
@@ -143,10 +165,10 @@ def test_what_dashboards_choose_from(scraped: Prometheus) -> None:
 def test_alerts_are_good_rules_and_fire_when_they_should(scraped: Prometheus) -> None:
     checked = subprocess.run(["promtool", "check", "rules", RULES], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert "11 rules found" in checked.stdout
+    assert "12 rules found" in checked.stdout
     loaded = [rule for group in scraped.ask("rules")["groups"] for rule in group["rules"]]
     assert [rule["lastError"] for rule in loaded if rule.get("lastError")] == []
-    assert len(loaded) == 11
+    assert len(loaded) == 12
 
 
 def test_alerts_over_time(tmp_path: Path) -> None:

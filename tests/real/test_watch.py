@@ -53,7 +53,7 @@ def machine(session_root: Path) -> Path:
     )
     inside = msgspec.structs.replace(
         second.instances[0],
-        processes=(Process(pid=103, name="jax", used_memory=None), Process(pid=101, name="python3")),
+        processes=(Process(pid=103, name="jax", used_memory=None, utilization=60), Process(pid=101, name="python3")),
     )
     second = msgspec.structs.replace(second, instances=(inside, *second.instances[1:]))
     folder = session_root / "watched"
@@ -111,6 +111,9 @@ def test_every_reading_of_a_gpu(start: Callable[[], Watcher]) -> None:
     assert gpu.remapped == Remapped(corrected=2, uncorrected=1, pending=False, failed=False)
     assert (gpu.pcie.generation, gpu.pcie.width, gpu.pcie.replays) == (5, 16, 0)
     assert (gpu.nvlink.active, gpu.compute_mode) == (18, 0)
+    assert (gpu.encoder.sessions, gpu.encoder.fps, gpu.encoder.latency) == (1, 60, 4000)
+    assert (gpu.fabric, gpu.recovery, gpu.licensed) == (3, 1, False)
+    assert isinstance(told.gpus[1].fabric, Missing)
     assert told.xids == ((gpu.uuid, 79),)
 
 
@@ -128,12 +131,14 @@ def test_counters_become_rates_at_the_second_slow_look(start: Callable[[], Watch
     assert isinstance(first.pcie.sent, Missing)
     assert isinstance(first.profiling.tensor, Missing)
     time.sleep(1.1)
-    second = answer(watcher.look(slow=True)).gpus[0]
+    second, divided = answer(watcher.look(slow=True)).gpus
     assert isinstance(second.pcie.sent, int)
     assert 2_000_000 < second.pcie.sent < 11_000_000  # 5 MB/s, counted in whole seconds
     assert isinstance(second.nvlink.received, int)
     assert second.nvlink.received > 5 << 20
     assert (second.profiling.graphics, second.profiling.tensor, second.profiling.pcie_sent) == (0.4, 0.2, 5_120_000)
+    assert [each.utilization for each in divided.instances] == [60, 0]
+    assert [each.utilization for each in answer(watcher.look(slow=False)).gpus[1].instances] == [60, 0]
 
 
 def test_a_divided_gpu_and_its_processes(start: Callable[[], Watcher]) -> None:

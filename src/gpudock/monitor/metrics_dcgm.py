@@ -1,14 +1,14 @@
 """The names, types, units and labels of dcgm-exporter's default set, so that its dashboards and alerts work.
 
-Not there, because NVML does not tell them: DCGM_FI_DEV_VGPU_LICENSE_STATUS. The DCGM_FI_PROF_* come from the GPU's own
-counters (Hopper and later) and are left out elsewhere.
+The DCGM_FI_PROF_* come from the GPU's own counters (Hopper and later) and are left out elsewhere.
 """
 
+import re
 from collections.abc import Callable, Iterator
 
 from gpudock.facts.base import Missing
 from gpudock.monitor.metric import Family, Kind, Metric, Series, Value, written
-from gpudock.monitor.sample import Gpu, Memory, Sample
+from gpudock.monitor.sample import Gpu, Instance, Memory, Profiling, Sample
 
 
 def mib(value: int | Missing) -> Value:
@@ -74,46 +74,31 @@ _TABLE: tuple[tuple[str, Kind, str, Callable[[Gpu], Value]], ...] = (
     ),
     ("DEV_ROW_REMAP_FAILURE", "gauge", "Whether remapping of rows has failed.", lambda gpu: gpu.remapped.failed),
     (
-        "PROF_GR_ENGINE_ACTIVE",
+        "DEV_VGPU_LICENSE_STATUS",
         "gauge",
-        "Ratio of time the graphics engine is active.",
-        lambda gpu: gpu.profiling.graphics,
+        "Whether a virtual GPU has its license; 0 for whole GPUs too.",
+        lambda gpu: gpu.licensed,
     ),
-    (
-        "PROF_PIPE_TENSOR_ACTIVE",
-        "gauge",
-        "Ratio of cycles the tensor (HMMA) pipe is active.",
-        lambda gpu: gpu.profiling.tensor,
-    ),
+)
+_PROFILING: tuple[tuple[str, str, Callable[[Profiling], Value]], ...] = (
+    ("PROF_GR_ENGINE_ACTIVE", "Ratio of time the graphics engine is active.", lambda part: part.graphics),
+    ("PROF_PIPE_TENSOR_ACTIVE", "Ratio of cycles the tensor (HMMA) pipe is active.", lambda part: part.tensor),
     (
         "PROF_DRAM_ACTIVE",
-        "gauge",
         "Ratio of cycles the device memory interface is active sending or receiving data.",
-        lambda gpu: gpu.profiling.dram,
+        lambda part: part.dram,
     ),
-    (
-        "PROF_SM_ACTIVE",
-        "gauge",
-        "The ratio of cycles an SM has at least 1 warp assigned.",
-        lambda gpu: gpu.profiling.sm,
-    ),
-    (
-        "PROF_SM_OCCUPANCY",
-        "gauge",
-        "The ratio of number of warps resident on an SM.",
-        lambda gpu: gpu.profiling.occupancy,
-    ),
+    ("PROF_SM_ACTIVE", "The ratio of cycles an SM has at least 1 warp assigned.", lambda part: part.sm),
+    ("PROF_SM_OCCUPANCY", "The ratio of number of warps resident on an SM.", lambda part: part.occupancy),
     (
         "PROF_PCIE_TX_BYTES",
-        "gauge",
         "The rate of data transmitted over the PCIe bus (in bytes per second).",
-        lambda gpu: gpu.profiling.pcie_sent,
+        lambda part: part.pcie_sent,
     ),
     (
         "PROF_PCIE_RX_BYTES",
-        "gauge",
         "The rate of data received over the PCIe bus (in bytes per second).",
-        lambda gpu: gpu.profiling.pcie_received,
+        lambda part: part.pcie_received,
     ),
 )
 _MEMORY: tuple[tuple[str, str, Callable[[Memory], Value]], ...] = (
@@ -123,6 +108,7 @@ _MEMORY: tuple[tuple[str, str, Callable[[Memory], Value]], ...] = (
 )
 FAMILIES = (
     *(Family(f"DCGM_FI_{name}", kind, what) for name, kind, what, _ in _TABLE),
+    *(Family(f"DCGM_FI_{name}", "gauge", what) for name, what, _ in _PROFILING),
     *(Family(f"DCGM_FI_{name}", "gauge", what) for name, what, _ in _MEMORY),
 )
 LABELS = (
@@ -136,14 +122,20 @@ def metrics(sample: Sample) -> Iterator[Metric]:
     labels = [(gpu, written(_labels(gpu, sample))) for gpu in gpus]
     for family, (_, _, _, read) in zip(FAMILIES, _TABLE, strict=False):
         yield Metric(family, [Series(label, read(gpu)) for gpu, label in labels])
-    inside = [
-        (each.memory, written(_labels(gpu, sample, profile=str(each.profile), gi=each.gi)))
-        for gpu in gpus
-        for each in gpu.instances
-    ]
-    whole = [(gpu.memory, label) for gpu, label in labels]
-    for family, (_, _, read_memory) in zip(FAMILIES[len(_TABLE) :], _MEMORY, strict=True):
-        yield Metric(family, [Series(label, read_memory(memory)) for memory, label in (*whole, *inside)])
+    parts = [(gpu.profiling, gpu.memory, label) for gpu, label in labels]
+    # Compute instances share what their GPU instance has.
+    inside = {_labels_of_instance(gpu, each, sample): each for gpu in gpus for each in gpu.instances}
+    parts += [(each.profiling, each.memory, label) for label, each in inside.items()]
+    families = iter(FAMILIES[len(_TABLE) :])
+    for _, _, read_part in _PROFILING:
+        yield Metric(next(families), [Series(label, read_part(part)) for part, _, label in parts])
+    for _, _, read_memory in _MEMORY:
+        yield Metric(next(families), [Series(label, read_memory(memory)) for _, memory, label in parts])
+
+
+def _labels_of_instance(gpu: Gpu, instance: Instance, sample: Sample) -> str:
+    profile = re.sub(r"^[0-9]+c\.", "", str(instance.profile)) if isinstance(instance.profile, str) else ""
+    return written(_labels(gpu, sample, profile, instance.gi))
 
 
 def _labels(gpu: Gpu, sample: Sample, profile: str = "", gi: int | None = None) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from gpudock import __version__
 from gpudock.facts.base import Missing
 from gpudock.monitor.metric import Family, Kind, Metric, Series, Value, with_label, written
 from gpudock.monitor.metrics_smi import hertz, ratio
-from gpudock.monitor.sample import Gpu, Memory, Sample, Utilization
+from gpudock.monitor.sample import Gpu, Instance, Memory, Sample, Utilization
 
 _GPU: tuple[tuple[str, Kind, str, Callable[[Gpu], Value]], ...] = (
     ("temperature_celsius", "gauge", "Temperature of the GPU.", lambda gpu: gpu.temperature.gpu),
@@ -18,6 +18,7 @@ _GPU: tuple[tuple[str, Kind, str, Callable[[Gpu], Value]], ...] = (
     ("performance_state", "gauge", "Performance state, 0 (busiest) to 15.", lambda gpu: gpu.pstate),
     ("row_remap_pending", "gauge", "Whether remapped rows wait for a reset.", lambda gpu: gpu.remapped.pending),
     ("row_remap_failed", "gauge", "Whether remapping of rows has failed.", lambda gpu: gpu.remapped.failed),
+    ("recovery_action", "gauge", "What the driver recommends: 0 nothing, 1 reset, 2 reboot.", lambda gpu: gpu.recovery),
     ("pcie_replays_total", "counter", "Retries on PCIe.", lambda gpu: gpu.pcie.replays),
     ("pcie_sent_bytes_per_second", "gauge", "From the GPU over PCIe.", lambda gpu: gpu.pcie.sent),
     ("pcie_received_bytes_per_second", "gauge", "To the GPU over PCIe.", lambda gpu: gpu.pcie.received),
@@ -61,6 +62,7 @@ _ROWS = _family("gpu_remapped_rows", "Rows of memory that were replaced, by the 
 _XIDS = _family("gpu_xid_errors_total", "Errors that the driver reported, by kind.", "counter")
 _ACTIVE = _family("gpu_active_ratio", "How busy a part of the GPU was for ten seconds (Hopper and later).")
 _HELD = _family("gpu_held", "Whether a process is on the GPU.")
+_MIG_ACTIVE = _family("mig_active_ratio", "How busy a part of the GPU instance was for ten seconds (Hopper and later).")
 _MIG_INFO = _family("mig_info", "Constant 1, labelled with what a MIG device is.")
 
 FAMILIES = (
@@ -68,7 +70,7 @@ FAMILIES = (
     *(_family(f"gpu_{name}", what) for name, what, _ in _UTILIZATION),
     *(_family(f"gpu_{name}", what) for name, what, _ in _MEMORY),
     *(_family(f"gpu_{name}", what, kind) for name, kind, what, _ in _GPU),
-    *(_CLOCK, _THROTTLED, _ECC, _ROWS, _XIDS, _ACTIVE, _HELD, _MIG_INFO),
+    *(_CLOCK, _THROTTLED, _ECC, _ROWS, _XIDS, _ACTIVE, _HELD, _MIG_INFO, _MIG_ACTIVE),
     *(_family(f"mig_{name}", what.replace("GPU", "MIG device")) for name, what, _ in _MEMORY),
 )
 _GPU_LABELS = "gpu, uuid"
@@ -82,6 +84,7 @@ LABELS = {
     "gpudock_gpu_remapped_rows": "gpu, uuid, error",
     "gpudock_gpu_xid_errors_total": "gpu, uuid, xid",
     "gpudock_gpu_active_ratio": "gpu, uuid, part",
+    "gpudock_mig_active_ratio": "gpu, uuid, mig, part",
     "gpudock_mig_info": "gpu, uuid, mig, mig_uuid, profile",
 }
 
@@ -164,9 +167,9 @@ def _xids(gpu: Gpu) -> Iterator[tuple[str, Value]]:
             yield str(each.code), each.times
 
 
-def _active(gpu: Gpu) -> Iterator[tuple[str, Value]]:
+def _active(of: Gpu | Instance) -> Iterator[tuple[str, Value]]:
     for part in ("graphics", "sm", "occupancy", "tensor", "dram"):
-        yield part, getattr(gpu.profiling, part)
+        yield part, getattr(of.profiling, part)
 
 
 _Parts = Callable[[Gpu], Iterator[tuple[str, Value]]]
@@ -190,6 +193,8 @@ def _mig(labels: list[tuple[Gpu, str]]) -> Iterator[Metric]:
         if isinstance(each.profile, str)
     ]
     yield Metric(_MIG_INFO, [Series(label, 1) for label in info])
+    active = [Series(with_label(label, "part", part), value) for each, label in inside for part, value in _active(each)]
+    yield Metric(_MIG_ACTIVE, active)
     for name, what, read in _MEMORY:
         family = _family(f"mig_{name}", what.replace("GPU", "MIG device"))
         yield Metric(family, [Series(label, read(each.memory)) for each, label in inside])

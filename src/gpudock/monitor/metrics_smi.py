@@ -1,7 +1,6 @@
 """The names of nvidia_gpu_exporter (nvidia_smi_*), on request: its dashboards and alerts then work.
 
-Not there, because the watching child does not ask for them: encoder_stats_*, fabric_state, gpu_recovery_action,
-failed_scrapes_total's cause. A reading that is missing has no series, as there.
+A reading that is missing has no series, as there.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from gpudock.facts.base import Missing
 from gpudock.monitor.metric import Family, Kind, Metric, Series, Value, with_label, written
 from gpudock.monitor.metrics_dcgm import bus_id
-from gpudock.monitor.sample import Gpu, Memory, Sample
+from gpudock.monitor.sample import Gpu, Instance, Sample
 
 PREFIX = "nvidia_smi_"
 _MHZ = 1_000_000
@@ -68,16 +67,25 @@ _TABLE: tuple[tuple[str, Callable[[Gpu], Value]], ...] = (
     ("remapped_rows_pending", lambda gpu: gpu.remapped.pending),
     ("remapped_rows_failure", lambda gpu: gpu.remapped.failed),
     ("retired_pages_pending", lambda gpu: gpu.ecc.retired_pending),
+    ("encoder_stats_session_count", lambda gpu: gpu.encoder.sessions),
+    ("encoder_stats_average_fps", lambda gpu: gpu.encoder.fps),
+    ("encoder_stats_average_latency", lambda gpu: gpu.encoder.latency),
+    ("fabric_state", lambda gpu: gpu.fabric),
+    ("gpu_recovery_action", lambda gpu: gpu.recovery),
 )
 _REASONS = (
     *("gpu_idle", "applications_clocks_setting", "sw_power_cap", "hw_slowdown", "sync_boost", "sw_thermal_slowdown"),
     *("hw_thermal_slowdown", "hw_power_brake_slowdown"),
 )
-_MIG: tuple[tuple[str, Callable[[Memory], Value]], ...] = (
-    ("mig_memory_total_bytes", lambda memory: memory.total),
-    ("mig_memory_used_bytes", lambda memory: memory.used),
-    ("mig_memory_free_bytes", lambda memory: memory.free),
-    ("mig_memory_reserved_bytes", lambda memory: memory.reserved),
+_MIG: tuple[tuple[str, Callable[[Instance], Value]], ...] = (
+    ("mig_memory_total_bytes", lambda mig: mig.memory.total),
+    ("mig_memory_used_bytes", lambda mig: mig.memory.used),
+    ("mig_memory_free_bytes", lambda mig: mig.memory.free),
+    ("mig_memory_reserved_bytes", lambda mig: mig.memory.reserved),
+    ("mig_graphics_activity_ratio", lambda mig: mig.profiling.graphics),
+    ("mig_sm_activity_ratio", lambda mig: mig.profiling.sm),
+    ("mig_sm_occupancy_ratio", lambda mig: mig.profiling.occupancy),
+    ("mig_tensor_activity_ratio", lambda mig: mig.profiling.tensor),
 )
 
 
@@ -173,8 +181,9 @@ def _mig(gpus: Iterable[Gpu]) -> Iterator[Metric]:
         for gpu in gpus
         for each in gpu.instances
     ]
+    once = {label: each for _, each, label in inside}  # compute instances share what their GPU instance has
     for name, read in _MIG:
-        yield Metric(_family(name), [Series(label, read(each.memory)) for _, each, label in inside])
+        yield Metric(_family(name), [Series(label, read(each)) for label, each in once.items()])
     info = [
         written(
             [

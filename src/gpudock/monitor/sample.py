@@ -111,6 +111,14 @@ class Profiling(Part, frozen=True):
     pcie_received: int | Missing = UNASKED
 
 
+class Encoder(Part, frozen=True):
+    """What is encoded as video now, over all sessions."""
+
+    sessions: int | Missing = UNASKED
+    fps: int | Missing = UNASKED
+    latency: int | Missing = UNASKED  # microseconds
+
+
 class Xid(Part, frozen=True):
     """A kind of error that the driver reported since the collector started."""
 
@@ -120,7 +128,10 @@ class Xid(Part, frozen=True):
 
 
 class Instance(Part, frozen=True):
-    """A MIG device. NVML tells no utilisation of it; its processes are in Sample.processes."""
+    """A MIG device; its processes are in Sample.processes.
+
+    Its GPU instance, which several of them may share, has the memory and the counters.
+    """
 
     index: int  # within its GPU
     gi: int
@@ -128,6 +139,13 @@ class Instance(Part, frozen=True):
     uuid: str
     profile: str | Missing = UNASKED  # "1g.18gb"
     memory: Memory = Memory()
+    profiling: Profiling = Profiling()
+
+    @property
+    def utilization(self) -> int | Missing:
+        """Per cent of ten seconds. NVML's usual utilization is of whole GPUs only."""
+        busy = self.profiling.graphics
+        return busy if isinstance(busy, Missing) else round(100 * busy)
 
 
 class Gpu(Part, frozen=True):
@@ -154,6 +172,10 @@ class Gpu(Part, frozen=True):
     pcie: Link = Link()
     nvlink: Nvlink = Nvlink()
     profiling: Profiling = Profiling()
+    encoder: Encoder = Encoder()
+    fabric: int | Missing = UNASKED  # of NVLink switches: 0 not supported, 1 not started, 2 in progress, 3 completed
+    recovery: int | Missing = UNASKED  # what the driver recommends: 0 nothing, 1 GPU reset, 2 reboot, 3 drain, 4 both
+    licensed: bool | Missing = UNASKED  # of a virtual GPU
     xids: tuple[Xid, ...] | Missing = UNASKED  # latest last
     compute_mode: int | Missing = UNASKED
     persistence: bool | Missing = UNASKED

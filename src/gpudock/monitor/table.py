@@ -62,7 +62,17 @@ def _gpu(gpu: Gpu, sample: Sample) -> list[Row]:
         inside = [one for one in sample.processes if (one.gpu, one.gi, one.ci) == (gpu.uuid, each.gi, each.ci)]
         who = ", ".join(dict.fromkeys(map(_owner, inside))) or "-"
         memory = share(each.memory.used, each.memory.total)
-        rows.append((f"{gpu.index}:{each.index}", f"  MIG {known(each.profile)}", "", memory, "", "", who))
+        rows.append(
+            (
+                f"{gpu.index}:{each.index}",
+                f"  MIG {known(each.profile)}",
+                known(each.utilization, " %"),
+                memory,
+                "",
+                "",
+                who,
+            )
+        )
     return rows
 
 

@@ -68,6 +68,7 @@ class Device:
             "compute_capability": known(nvml_child.compute_capability, nvml, self.handle),
         }
         self.slow: dict[str, Any] = {}
+        self.active: dict[int, Value] = {}  # GPU instances, as the last slow look found them
         self.counters = watch_slow.Counters()
         self.seen = int((time.time() - 1) * 1e6)  # of the processes' samples
 
@@ -108,7 +109,7 @@ class Watch:
             if slow:
                 device.slow = watch_slow.look(self.nvml, device.handle, device.counters, self.throughput)
             try:
-                gpus.append(gpu(self.nvml, device))
+                gpus.append(gpu(self.nvml, device, slow=slow))
                 processes += running(self.nvml, device)
             except CallError as error:
                 problems.append(f"GPU {device.fixed['index']}: {error}")
@@ -140,9 +141,9 @@ class Watch:
         return found
 
 
-def gpu(nvml: Library, device: Device) -> Value:
+def gpu(nvml: Library, device: Device, *, slow: bool) -> Value:
     handle = device.handle
-    slow = device.slow
+    rarely = device.slow
     mig = known(nvml_child.mig_mode, nvml, handle)
     power = known(number_of, nvml, "nvmlDeviceGetPowerUsage", handle)
     return {
@@ -152,9 +153,9 @@ def gpu(nvml: Library, device: Device) -> Value:
         "temperature": {
             "gpu": known(number_of, nvml, "nvmlDeviceGetTemperature", handle, 0),
             "memory": known(field, nvml, handle, MEMORY_TEMPERATURE),
-            **slow.get("temperature", {}),
+            **rarely.get("temperature", {}),
         },
-        "power": {"draw": power / 1000 if isinstance(power, int) else power, **slow.get("power", {})},
+        "power": {"draw": power / 1000 if isinstance(power, int) else power, **rarely.get("power", {})},
         "clocks": {
             name: known(number_of, nvml, "nvmlDeviceGetClockInfo", handle, kind)
             for kind, name in enumerate(("graphics", "sm", "memory", "video"))
@@ -163,8 +164,8 @@ def gpu(nvml: Library, device: Device) -> Value:
         "pstate": known(pstate, nvml, handle),
         "throttle": known(throttle, nvml, handle),
         "mig": mig,
-        "instances": instances(nvml, handle) if mig is True else [],
-        **{name: value for name, value in slow.items() if name not in {"temperature", "power"}},
+        "instances": instances(nvml, device, slow=slow) if mig is True else [],
+        **{name: value for name, value in rarely.items() if name not in {"temperature", "power"}},
     }
 
 
@@ -222,16 +223,19 @@ def migs(nvml: Library, handle: Handle) -> list[Handle]:
     return found
 
 
-def instances(nvml: Library, handle: Handle) -> list[Value]:
+def instances(nvml: Library, device: Device, *, slow: bool) -> list[Value]:
     try:
-        handles = migs(nvml, handle)
+        handles = migs(nvml, device.handle)
     except CallError:
         return []
-    found = []
+    found: list[dict[str, Any]] = []
     for index, mig in enumerate(handles):
         with contextlib.suppress(CallError):  # destroyed meanwhile
             found.append({**nvml_child.instance(nvml, mig, index), "memory": memory(nvml, mig)})
-    return found
+    if slow:
+        numbers = {each["gi"] for each in found}
+        device.active = watch_slow.of_instances(nvml, device.handle, device.counters, numbers)
+    return [{**each, "profiling": device.active.get(each["gi"], {})} for each in found]
 
 
 def running(nvml: Library, device: Device) -> list[Value]:

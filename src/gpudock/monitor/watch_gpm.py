@@ -1,4 +1,4 @@
-"""How busy the parts of a GPU were since the last look, by its own counters ("GPM", Hopper and later)."""
+"""How busy the parts of a GPU or GPU instance were since the last look, by its own counters ("GPM", Hopper, later)."""
 
 import ctypes
 import math
@@ -14,9 +14,10 @@ METRIC = 40  # bytes of nvmlGpmMetric_t
 
 
 class Profiler:
-    """Of one GPU."""
+    """Of one GPU, or of one GPU instance by its number."""
 
-    def __init__(self) -> None:
+    def __init__(self, gi: int | None = None) -> None:
+        self._gi = gi
         self._before: Handle | None = None
         self._reason = ""
 
@@ -47,11 +48,19 @@ class Profiler:
                 raise CallError("nvmlGpmQueryDeviceSupport", 0, "this GPU does not count it")
         sample = nvml.handle("nvmlGpmSampleAlloc")
         try:
-            nvml.call("nvmlGpmSampleGet", device, sample)
+            if self._gi is None:
+                nvml.call("nvmlGpmSampleGet", device, sample)
+            else:
+                nvml.call("nvmlGpmMigSampleGet", device, self._gi, sample)
         except CallError:
             nvml.call("nvmlGpmSampleFree", sample)
             raise
         return sample
+
+    def close(self, nvml: Library) -> None:
+        if self._before is not None:
+            nvml.call("nvmlGpmSampleFree", self._before)
+            self._before = None
 
 
 def _between(nvml: Library, before: Handle, now: Handle) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """What the watching child asks every ten seconds: limits, counts of errors and traffic, and what takes long to ask."""
 
 import ctypes
+import sys
 import threading
 import time
 
@@ -17,6 +18,9 @@ SHUTDOWN, SLOWDOWN = 0, 1  # nvmlTemperatureThresholds_t
 CORRECTED, UNCORRECTED = 0, 1  # nvmlMemoryErrorType_t
 VOLATILE, AGGREGATE = 0, 1  # nvmlEccCounterType_t
 SENT, RECEIVED = 0, 1  # nvmlPcieUtilCounter_t
+RECOVERY = 230  # a field
+FABRIC_V2 = 0x02000024
+LICENSES = 1024  # bytes; nvmlGridLicensableFeatures_v4_t has 860
 LINKS, LINK_SENT, LINK_RECEIVED = 91, 138, 139  # fields; the last two in KiB, over all links
 PCIE_SENT, PCIE_RECEIVED = 197, 198  # fields: bytes, since Hopper
 TOO_FEW = {"is": "missing", "reason": TWO_LOOKS}
@@ -31,6 +35,7 @@ class Counters:
         self._last: dict[str, tuple[float, float]] = {}
         self.blocking: Value = {}  # what Throughput read
         self.profiler = Profiler()
+        self.instances: dict[int, Profiler] = {}  # by number of the GPU instance
 
     def rate(self, name: str, value: object) -> object:
         """Of a counter, a second; a value that is missing stays so, and one that went back starts anew."""
@@ -120,9 +125,45 @@ def look(nvml: Library, handle: Handle, counters: Counters, throughput: Throughp
         },
         "nvlink": nvlink(nvml, handle, counters),
         "profiling": counters.profiler.look(nvml, handle),
+        "encoder": encoder(nvml, handle),
+        "fabric": known(fabric, nvml, handle),
+        "recovery": known(field, nvml, handle, RECOVERY),
+        "licensed": known(licensed, nvml, handle),
         "compute_mode": ask("nvmlDeviceGetComputeMode"),
         "persistence": truth(ask("nvmlDeviceGetPersistenceMode")),
     }
+
+
+def of_instances(nvml: Library, handle: Handle, counters: Counters, numbers: "set[int]") -> dict[int, Value]:
+    """How busy these GPU instances were; those that are gone are forgotten."""
+    for gone in counters.instances.keys() - numbers:
+        counters.instances.pop(gone).close(nvml)
+    return {gi: counters.instances.setdefault(gi, Profiler(gi)).look(nvml, handle) for gi in numbers}
+
+
+def encoder(nvml: Library, handle: Handle) -> Value:
+    names = ("sessions", "fps", "latency")
+    out = [ctypes.create_string_buffer(8) for _ in names]
+    try:
+        nvml.call("nvmlDeviceGetEncoderStats", handle, *out)
+    except CallError as error:
+        return missing(error, *names)
+    return {name: number(each.raw) for name, each in zip(names, out, strict=True)}
+
+
+def fabric(nvml: Library, handle: Handle) -> int:
+    """The state; the call fails on GPUs that are on no NVLink switch."""
+    out = ctypes.create_string_buffer(FABRIC_V2.to_bytes(4, sys.byteorder), 64)
+    nvml.call("nvmlDeviceGetGpuFabricInfoV", handle, out)
+    return number(out.raw, 28, 1)
+
+
+def licensed(nvml: Library, handle: Handle) -> bool:
+    """Whether this virtual GPU has its licence; a whole GPU needs none, and has none."""
+    out = ctypes.create_string_buffer(LICENSES)
+    nvml.call("nvmlDeviceGetGridLicensableFeatures_v4", handle, out)
+    features = min(number(out.raw, 4), 3) if number(out.raw) else 0
+    return any(number(out.raw, 8 + 284 * place + 4) for place in range(features))  # featureState
 
 
 def truth(value: object) -> object:

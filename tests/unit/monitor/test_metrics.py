@@ -15,6 +15,7 @@ from gpudock.monitor.metric import Family, Metric, Series, text, written
 from gpudock.monitor.metrics_small import SMALL
 from gpudock.monitor.sample import (
     Container,
+    Encoder,
     Gpu,
     Memory,
     Owner,
@@ -154,6 +155,24 @@ def test_mig_devices_of_dcgm_exporter() -> None:
     inside = {each.labels["GPU_I_ID"]: each for each in used if "GPU_I_ID" in each.labels}
     assert inside["1"].labels["GPU_I_PROFILE"] == "3g.71gb"
     assert (inside["1"].value, inside["7"].value) == (12 * 1024, 0)
+
+
+def test_compute_instances_that_share_a_gpu_instance_are_told_once() -> None:
+    """Prometheus drops what is there twice."""
+    busy = Profiling(graphics=0.5, sm=0.4, occupancy=0.3, tensor=0.2)
+    two = [
+        replace(demo.instance(0), index=ci, ci=ci, uuid=f"MIG-{ci}", profile=f"{1 + ci}c.3g.71gb", profiling=busy)
+        for ci in (0, 1)
+    ]
+    data = exposition(gpus=(replace(demo.gpu(2, 0), instances=tuple(two)),)).text()
+    lines = [line.rpartition(" ")[0] for line in data.decode().splitlines() if line[0] != "#"]
+    assert len(lines) == len(set(lines))
+    found = parsed(data)
+    active = of_gpu(found, "DCGM_FI_PROF_GR_ENGINE_ACTIVE", GPU_I_ID="1")
+    assert (active.value, active.labels["GPU_I_PROFILE"]) == (0.5, "3g.71gb")
+    assert of_gpu(found, "nvidia_smi_mig_sm_activity_ratio", gpu_instance_id="1").value == 0.4
+    assert len(found["nvidia_smi_mig_info"][2]) == 2
+    assert of_gpu(found, "gpudock_mig_active_ratio", mig="2:1", part="tensor").value == 0.2
 
 
 def test_profiling_is_told_where_the_gpu_counts_it() -> None:
@@ -346,6 +365,8 @@ def test_what_is_listed_is_what_is_exported() -> None:
         demo.gpu(1, 0), fan=50,
         profiling=Profiling(graphics=1.0, sm=1.0, occupancy=1.0, tensor=1.0, dram=1.0, pcie_sent=1, pcie_received=1),
         ecc=replace(demo.gpu(1, 0).ecc, retired_pending=False),
+        encoder=Encoder(sessions=1, fps=60, latency=400), fabric=3, recovery=0, licensed=False,
+        instances=(replace(demo.instance(0), profiling=Profiling(graphics=0.5, sm=0.5, occupancy=0.5, tensor=0.5)),),
     )  # fmt: skip
     tally = Tally()
     tally.add(demo.sample(0))

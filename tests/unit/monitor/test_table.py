@@ -19,7 +19,7 @@ def test_gpus_and_who_is_on_them() -> None:
     assert "driver 580.159.04 CUDA 13.0" in text[0]
     assert "0 NVIDIA H200 73 % 40.0 / 140.4 GiB 490 / 700 W 58 C alice" in text
     assert "2 NVIDIA H200 0 % 12.0 / 140.4 GiB 88 / 700 W 34 C carol (idle for 30 min)" in text
-    assert "2:0 MIG 3g.71gb 12.0 / 71.0 GiB carol" in text
+    assert "2:0 MIG 3g.71gb ? 12.0 / 71.0 GiB carol" in text
     assert "3 NVIDIA H200 0 % 0.0 / 140.4 GiB 88 / 700 W 34 C -" in text
     assert "4242 0 36.0 GiB 63 % alice alice-jupyter python3" in text
     assert "6161 2:0 ? 0 % carol c3c3c3c3c3c3 python3" in text  # unknown memory is "?"

@@ -117,7 +117,9 @@ function makeInstance() {
 
 function updateInstance(node, gpu, each) {
   text(part(node, ".index"), `${gpu.index}:${each.index}`);
-  show(part(node, ".profile"), isMissing(each.profile) ? { reason: each.profile?.reason } : each.profile);
+  const busy = known(each.profiling?.graphics, null);
+  const profile = busy === null ? each.profile : `${each.profile} · ${format.percent(Math.round(100 * busy))}`;
+  show(part(node, ".profile"), isMissing(each.profile) ? { reason: each.profile?.reason } : profile);
   show(part(node, ".value"), format.ofTotal(each.memory.used, each.memory.total, format.bytes));
   fill(part(node, ".rest"), known(each.memory.used) / known(each.memory.total, 1));
 }

@@ -54,6 +54,7 @@ export function warningsOf(gpu) {
   if (errors > 0) found.push(["eccErrors", { n: errors }, "bad"]);
   if (known(gpu.remapped?.failed, false)) found.push(["remapFailed", {}, "bad"]);
   if (known(gpu.remapped?.pending, false)) found.push(["remapPending", {}, "bad"]);
+  if (known(gpu.recovery, 0) > 0) found.push(["recovery", {}, "bad"]);
   const limit = known(gpu.temperature.slowdown, Infinity);
   if (known(gpu.temperature.gpu, -Infinity) >= limit - NEAR_LIMIT) found.push(["hot", {}, "bad"]);
   const reasons = isMissing(gpu.throttle) ? [] : gpu.throttle;

@@ -131,6 +131,8 @@ def _troubles(gpu: Gpu) -> list[str]:
         found.append("row remapping " + ("failed" if gpu.remapped.failed is True else "pending"))
     if not isinstance(gpu.throttle, Missing) and any(each in gpu.throttle for each in _SLOWED):
         found.append("slowed down")
+    if isinstance(gpu.recovery, int) and gpu.recovery:
+        found.append("needs a reset")
     return found
 
 
@@ -138,9 +140,11 @@ def _instance(gpu: Gpu, instance: Instance, widths: _Widths) -> Line:
     used, total = instance.memory.used, instance.memory.total
     share = used / total if isinstance(used, int) and isinstance(total, int) and total else None
     profile = words.UNKNOWN if isinstance(instance.profile, Missing) else quote(instance.profile, 16)
-    before = 5 + (widths.name + 1 if widths.name else 0) + widths.bar + 7 + widths.spark + 1
+    before = 5 + (widths.name + 1 if widths.name else 0) + widths.bar
+    busy = words.known(instance.utilization, " %")
+    called = f"  {gpu.index}:{instance.index} MIG {profile}"
     return (
-        Piece(f"  {gpu.index}:{instance.index} MIG {profile}".ljust(before), "quiet"),
+        Piece(f"{called:<{before}} {busy:>{max(5 - max(len(called) - before, 0), 0)}} {'':{widths.spark}} ", "quiet"),
         *_bar(share, widths.bar, "memory"),
         Piece(f"{figures.part(used, total):>12} "),
     )

@@ -48,6 +48,7 @@ export default {
   xid: "Xid error {code} ({n}×)",
   eccErrors: "uncorrected memory errors: {n}",
   remapPending: "memory rows wait for a reset",
+  recovery: "the driver recommends a reset or a reboot",
   remapFailed: "memory rows could not be replaced",
   hot: "close to its temperature limit",
   throttle_hw_slowdown: "slowed down by hardware",

@@ -691,6 +691,10 @@ static void fill(const struct gpu *gpu, struct field *field)
         field->value = seconds * gpu->links * 1024;
         field->result = gpu->links ? SUCCESS : NOT_SUPPORTED;
         return;
+    case 230: /* what the driver recommends */
+        field->type = UNSIGNED_INT;
+        field->value = gpu->xid == 79; /* it fell off the bus: a reset */
+        return;
     case 197: case 198: /* bytes over PCIe */
         field->value = seconds * gpu->pcie * 1000;
         field->result = gpu->cc_major >= 9 ? SUCCESS : NOT_SUPPORTED;
@@ -708,6 +712,41 @@ API(nvmlDeviceGetFieldValues)(const void *device, int count, struct field *field
     for (int i = 0; i < count; i++)
         fill(gpu, &fields[i]);
     return SUCCESS;
+}
+
+API(nvmlDeviceGetEncoderStats)(const void *device, unsigned *sessions, unsigned *fps, unsigned *latency)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    int wrong = give_number(gpu->encoder ? 1 : 0, sessions);
+    wrong = wrong ? wrong : give_number(gpu->encoder ? 60 : 0, fps);
+    return wrong ? wrong : give_number(gpu->encoder ? 4000 : 0, latency);
+}
+struct fabric {
+    unsigned version;
+    unsigned char cluster[16];
+    unsigned status, clique;
+    unsigned char state;
+    unsigned health;
+};
+API(nvmlDeviceGetGpuFabricInfoV)(const void *device, struct fabric *to)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    if (!to || to->version != 0x2000024u)
+        return to ? ARGUMENT_VERSION_MISMATCH : INVALID_ARGUMENT;
+    if (!gpu->links)
+        return NOT_SUPPORTED;
+    to->status = SUCCESS;
+    to->state = 3; /* completed */
+    return SUCCESS;
+}
+API(nvmlDeviceGetGridLicensableFeatures_v4)(const void *device, unsigned to[2])
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    int wrong = give_number(0, to); /* no virtual GPU: it needs no licence */
+    return wrong ? wrong : give_number(0, &to[1]);
 }
 
 /* Each listener hears each error once. */
@@ -764,8 +803,8 @@ API(nvmlEventSetWait_v2)(struct events *set, struct event *to, unsigned timeout)
 }
 
 /* "GPM": counters of Hopper and later. A sample is only a place here; the metrics follow the utilization. */
-enum { MOST_SAMPLES = 128 };
-static char samples[MOST_SAMPLES];
+enum { MOST_SAMPLES = 1024 };
+static short samples[MOST_SAMPLES]; /* 0 free, 1 taken, then 2 and the number of a GPU, then those of instances */
 API(nvmlGpmQueryDeviceSupport)(const void *device, unsigned support[2])
 {
     ENTER();
@@ -774,7 +813,7 @@ API(nvmlGpmQueryDeviceSupport)(const void *device, unsigned support[2])
         return support ? ARGUMENT_VERSION_MISMATCH : INVALID_ARGUMENT;
     return give_number(gpu->cc_major >= 9, &support[1]);
 }
-API(nvmlGpmSampleAlloc)(char **sample)
+API(nvmlGpmSampleAlloc)(short **sample)
 {
     ENTER();
     for (unsigned i = 0; sample && i < MOST_SAMPLES; i++)
@@ -785,7 +824,7 @@ API(nvmlGpmSampleAlloc)(char **sample)
         }
     return INVALID_ARGUMENT;
 }
-API(nvmlGpmSampleFree)(char *sample)
+API(nvmlGpmSampleFree)(short *sample)
 {
     ENTER();
     if (!sample || !*sample)
@@ -793,14 +832,37 @@ API(nvmlGpmSampleFree)(char *sample)
     *sample = 0;
     return SUCCESS;
 }
-API(nvmlGpmSampleGet)(const void *device, char *sample)
+API(nvmlGpmSampleGet)(const void *device, short *sample)
 {
     ENTER();
     GPU(device, NOT_SUPPORTED);
     if (!sample || !*sample)
         return INVALID_ARGUMENT;
-    *sample = (char)(1 + (gpu - gpus));
+    *sample = (short)(2 + (gpu - gpus));
     return SUCCESS;
+}
+API(nvmlGpmMigSampleGet)(const void *device, unsigned gi, short *sample)
+{
+    ENTER();
+    GPU(device, NOT_SUPPORTED);
+    if (!sample || !*sample)
+        return INVALID_ARGUMENT;
+    for (unsigned i = 0; i < INSTANCE_COUNT; i++)
+        if (&gpus[instances[i].gpu] == gpu && instances[i].gi == gi) {
+            *sample = (short)(2 + GPU_COUNT + i);
+            return SUCCESS;
+        }
+    return INVALID_ARGUMENT;
+}
+/* What the processes in a GPU instance use of it. */
+static unsigned busy_instance(const struct instance *instance)
+{
+    unsigned count, sum = 0;
+    const struct process *now = running_now(&count);
+    for (unsigned i = 0; i < count; i++)
+        if (now[i].gpu == instance->gpu && now[i].gi == instance->gi)
+            sum += now[i].utilization;
+    return sum > 100 ? 100 : sum;
 }
 struct metric {
     unsigned id;
@@ -810,7 +872,7 @@ struct metric {
 };
 struct metrics {
     unsigned version, count;
-    const char *before, *now;
+    const short *before, *now;
     struct metric metrics[];
 };
 API(nvmlGpmMetricsGet)(struct metrics *asked)
@@ -818,11 +880,14 @@ API(nvmlGpmMetricsGet)(struct metrics *asked)
     ENTER();
     if (!asked || asked->version != 1 || !asked->before || !asked->now || *asked->before != *asked->now)
         return INVALID_ARGUMENT;
-    const struct gpu *gpu = &gpus[*asked->now - 1];
+    unsigned place = (unsigned)*asked->now - 2;
+    const struct instance *instance = place < GPU_COUNT ? NULL : &instances[place - GPU_COUNT];
+    const struct gpu *gpu = instance ? &gpus[instance->gpu] : &gpus[place];
+    unsigned used = instance ? busy_instance(instance) : busy(gpu);
     for (unsigned i = 0; i < asked->count; i++) {
         struct metric *each = &asked->metrics[i];
         each->result = each->id <= 21 ? SUCCESS : NOT_SUPPORTED;
-        each->value = each->id >= 20 ? gpu->pcie / 1024.0 : busy(gpu) / (each->id == 5 ? 2.0 : 1.0);
+        each->value = each->id >= 20 ? gpu->pcie / 1024.0 : used / (each->id == 5 ? 2.0 : 1.0);
     }
     return SUCCESS;
 }
