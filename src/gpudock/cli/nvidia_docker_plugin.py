@@ -72,6 +72,6 @@ def _parser(volumes: str) -> argparse.ArgumentParser:
     add("-d", "--d", dest="volumes", metavar="FOLDER", default=volumes, help="folder of the driver volumes")
     add("-v", "--v", "--version", dest="version", action="store_true", help="print the version")
     add("--spec", metavar="FILE", help="also tell Docker by this file where the socket is")
-    add("--install-unit", action="store_true", help="run it at boot, by systemd")
-    add("--remove-unit", action="store_true", help="take that unit away again")
+    add("--install-unit", "--install-units", action="store_true", help="run it at boot, by systemd")
+    add("--remove-unit", "--remove-units", action="store_true", help="take that unit away again")
     return parser

@@ -72,15 +72,19 @@ def install(program: str, run: proc.Runner, root: str = "") -> list[str]:
         done.append(f"wrote {file.path}")
     if not os.path.isdir(root + "/run/systemd/system"):
         return [*done, "systemd does not run here: the units are installed but not active"]
-    for argv in (
+    commands: list[tuple[str, ...]] = [
         ("systemctl", "daemon-reload"),
         ("systemctl", "enable", "--now", "gpudock-refresh.path", "gpudock-refresh.service"),
-        ("udevadm", "control", "--reload"),
-    ):
+    ]
+    udev = os.path.exists(root + "/run/udev/control")
+    if udev:
+        commands.append(("udevadm", "control", "--reload"))
+    for argv in commands:
         answer = run(proc.Command(argv, timeout=60))
         if not answer.ok:
             raise HostError(f"{' '.join(argv)} failed.", why=answer.err.strip()[-300:])
-    return [*done, "switched on gpudock-refresh.path and gpudock-refresh.service"]
+    done.append("switched on gpudock-refresh.path and gpudock-refresh.service")
+    return done if udev else [*done, "udev does not run here, as in containers: its rule is installed but not active"]
 
 
 def remove(run: proc.Runner, root: str = "") -> list[str]:

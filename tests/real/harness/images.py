@@ -1,4 +1,4 @@
-"""Test images, without a registry: busybox, tiny, lib64, musl, debian, python. See rootfs.py for what each is."""
+"""Test images, without a registry: busybox, tiny, lib64, musl, debian, python, systemd. See rootfs.py for what each is."""
 
 import tempfile
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 from real.harness import archive, cache, rootfs
 from real.harness.engines import Engine
 
-DEBIAN = {"debian": rootfs.debian, "python": rootfs.python}
+DEBIAN = {"debian": rootfs.debian, "python": rootfs.python, "systemd": rootfs.systemd}
 NAMES = (*rootfs.TREES, "debian")
 WITH_PROBE = tuple(name for name in NAMES if name != "busybox")
 

@@ -90,6 +90,11 @@ def python(tar: Path) -> None:
             packed.add(certificates.resolve(), arcname="./etc/ssl/machine.crt", filter=_owned_by_root)
 
 
+def systemd(tar: Path) -> None:
+    """debian that boots, with Python."""
+    debian(tar, "systemd", "systemd-sysv", "dbus", "udev", "python3")
+
+
 def compile_probe(compiler: str, program: Path) -> None:
     run([compiler, "-O1", "-Wall", "-Wextra", "-Werror", "-o", str(program), str(PROBE_SOURCE), "-ldl"])
 

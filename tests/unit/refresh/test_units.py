@@ -52,6 +52,7 @@ def test_the_path_unit_starts_that_service_and_the_rule_too() -> None:
 
 def test_with_systemd_they_are_switched_on(tmp_path: Path) -> None:
     os.makedirs(tmp_path / "run/systemd/system")
+    os.makedirs(tmp_path / "run/udev/control")
     recorder = Recorder({("systemctl",): "", ("udevadm",): ""})
     done = units.install(PROGRAM, recorder, str(tmp_path))
     assert installed(tmp_path) == NAMES
@@ -61,6 +62,14 @@ def test_with_systemd_they_are_switched_on(tmp_path: Path) -> None:
         ("udevadm", "control"),
     ]
     assert "switched on" in done[-1]
+
+
+def test_without_udev_its_rule_is_only_written(tmp_path: Path) -> None:
+    os.makedirs(tmp_path / "run/systemd/system")
+    recorder = Recorder({("systemctl",): ""})
+    done = units.install(PROGRAM, recorder, str(tmp_path))
+    assert installed(tmp_path) == NAMES
+    assert "udev does not run here" in done[-1]
 
 
 def test_without_systemd_they_are_only_written(tmp_path: Path) -> None:
