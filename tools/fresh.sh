@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The two commands on a machine where nothing was prepared: a new Debian root with Python, git and make, and nothing else.
 #     tools/fresh.sh [SUITE] [TARGET...]      default: bookworm demo test
-# MIRROR and KEYRING name another archive ("deb ADDRESS noble main universe"). Needs root, mmdebstrap and the archive. The root lies below /var/tmp and goes away afterwards; KEEP=1 leaves it there.
+# MIRROR and KEYRING name another archive ("deb ADDRESS noble main universe", or a file of such lines). Needs root, mmdebstrap and the archive. The root lies below /var/tmp and goes away afterwards; KEEP=1 leaves it there.
 # What is committed is tried, in namespaces of its own for mounts and processes; the machine's network is used.
 set -euo pipefail
 cd "$(dirname "$0")/.."
