@@ -156,7 +156,7 @@ def test_ssh_gives_a_shell_without_a_port(stage: Stage) -> None:
     folder = stage.project("far", f"base: {BASE}\nservices: {{ssh: {{}}}}\nenv: {{GREETING: hello there}}\n")
     stage("up", at=folder)
     config = stage.folder / "ssh_config"
-    config.write_text(stage("env", "ssh-config").stdout)
+    config.write_text(stage("env", "ssh-config", "--engine", stage.env["GPUDOCK_ENGINE"]).stdout)
     ssh = [*stage.network.words, "ssh", "-F", str(config), "-o", "BatchMode=yes", "far.gpudock"]
     done = run([*ssh, "id -u; echo $GREETING; test -t 0 || echo no terminal"], env=stage.env)
     assert done.stdout.splitlines() == [str(UID), "hello there", "no terminal"]

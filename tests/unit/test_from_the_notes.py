@@ -1,4 +1,4 @@
-"""docs/from-the-notes.md promises a test for each of its rows."""
+"""docs/from-the-notes.md and docs/comparison.md promise a test for each of their rows."""
 
 import re
 from pathlib import Path
@@ -16,3 +16,14 @@ def test_every_row_names_tests_that_exist() -> None:
         for file, function in named:
             source = (ROOT / "tests/real" / file).read_text()
             assert f"def {function}(" in source, f"{file} has no {function}"
+
+
+def test_every_row_of_the_comparison_names_tests_that_exist() -> None:
+    table = (ROOT / "docs/comparison.md").read_text().partition("## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ") and "evidence for gpudock" not in line]
+    assert len(rows) > 30
+    for row in rows:
+        cells = row.strip("| ").split(" | ")
+        assert len(cells) == 9, row
+        for named in cells[-1].split(", "):
+            assert (ROOT / "tests" / named).is_file(), named

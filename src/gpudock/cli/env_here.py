@@ -8,6 +8,7 @@ from gpudock.cli.terminal import say
 from gpudock.cli.verb import Option
 
 if TYPE_CHECKING:
+    from gpudock.engine.base import Client
     from gpudock.engine.containers import Container
     from gpudock.env.session import Session
 
@@ -18,13 +19,28 @@ COMMON = (PROJECT, *WHICH_ENGINE)
 def session(own: "dict[str, str | None]") -> "Session":
     """`own`: engine, context, host as they were given. Raises EngineError."""
     from gpudock import proc
-    from gpudock.engine import detect
     from gpudock.env import owner
     from gpudock.env import session as sessions
 
+    return sessions.begin(_clients(own), owner.here(os.environ), os.environ, proc.run, say)
+
+
+def _clients(own: "dict[str, str | None]") -> "tuple[Client, ...]":
+    from gpudock.engine import detect
+
     given = {name: value for name, value in own.items() if value is not None}
-    clients = detect.clients(given, detect.this_machine(os.environ))
-    return sessions.begin(clients, owner.here(os.environ), os.environ, proc.run, say)
+    return detect.clients(given, detect.this_machine(os.environ))
+
+
+def elsewhere(own: "dict[str, str | None]") -> "Session | None":
+    """The engine when it is another machine's. None: it is this machine's, or there is none."""
+    from gpudock.errors import EngineError
+
+    try:
+        clients = _clients(own)
+    except EngineError:
+        return None
+    return session(own) if clients[0].endpoint.socket is None else None
 
 
 def engine_of(engine: str | None, context: str | None, host: str | None) -> "Session":

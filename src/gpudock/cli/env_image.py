@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gpudock.env.archive.form import Reader
+    from gpudock.env.archive.image import Image as Stored
     from gpudock.env.preparing import Image
     from gpudock.env.project import Project
     from gpudock.env.session import Session
@@ -40,21 +41,29 @@ def built(session: "Session", project: "Project", progress: str, base: str = "",
     return Image(name, digest)
 
 
-def saved(session: "Session", folder: str, output: str | None) -> None:
-    from datetime import UTC, datetime
-
+def locked_image(session: "Session", folder: str) -> "tuple[Stored, Project]":
+    """The image that was built of a project's lock. Raises RefusedError when it is not here."""
     from gpudock.env import project
-    from gpudock.env.archive import image, save
+    from gpudock.env.archive import image
     from gpudock.env.image import lock, locking
-    from gpudock.env.naming import LOCK_FILE, RECIPE_FILE
     from gpudock.errors import RefusedError
-    from gpudock.publish import read_capped
 
     loaded = project.load(folder, session.owner.uid)
     locked = locking.read(loaded.folder)
     if locked is None:
-        raise RefusedError("There is nothing to save: the environment has no lock.", mend="gpudock env build")
-    found = image.needed(session, loaded.names.image(lock.digest(locked)))
+        raise RefusedError("There is no image yet: the environment has no lock.", mend="gpudock env build")
+    return image.needed(session, loaded.names.image(lock.digest(locked))), loaded
+
+
+def saved(session: "Session", folder: str, output: str | None) -> None:
+    from datetime import UTC, datetime
+
+    from gpudock.env.archive import save
+    from gpudock.env.image import lock
+    from gpudock.env.naming import LOCK_FILE, RECIPE_FILE
+    from gpudock.publish import read_capped
+
+    found, loaded = locked_image(session, folder)
     files = [read_capped(f"{loaded.folder}/{name}", lock.LIMIT) for name in (RECIPE_FILE, LOCK_FILE)]
     texts = save.Texts(loaded.names.name, files[0], files[1], datetime.now(UTC).strftime("%Y-%m-%d"))
     if output == "-":

@@ -1,10 +1,15 @@
 """`gpudock lock`: which base, packages and CUDA an environment is made of, settled; and whether a machine runs it."""
 
+from typing import TYPE_CHECKING
+
 from gpudock.cli import env_session
-from gpudock.cli.env_here import engine_of
+from gpudock.cli.env_here import elsewhere, engine_of
 from gpudock.cli.run import WHICH_ENGINE
 from gpudock.cli.terminal import say, show
 from gpudock.cli.verb import Option, Verb
+
+if TYPE_CHECKING:
+    from gpudock.env.session import Session
 
 
 def _lock(
@@ -27,7 +32,7 @@ def _lock(
     \b
     gpudock lock
     gpudock lock --for server.json
-    gpudock lock --check            does it fit gpudock.yaml, and this machine?
+    gpudock lock --check            does it fit gpudock.yaml, and the machine?
     gpudock lock --check --for server.json
     """
     from gpudock.env.choose import tables
@@ -35,7 +40,8 @@ def _lock(
 
     project = env_session.project(folder)
     if check:
-        return _check(folder, machine)
+        own = {"engine": engine, "context": context, "host": host}
+        return _check(folder, machine, None if machine else elsewhere(own))
     known = tables.load()
     if machine:  # what cannot run there needs no engine to be refused
         locking.decide(project, env_session.machine(machine), known)
@@ -64,7 +70,7 @@ def describe(made: "object") -> str:
     return ", ".join(filter(None, parts))
 
 
-def _check(folder: str | None, machine: str | None) -> int:
+def _check(folder: str | None, machine: str | None, there: "Session | None") -> int:
     from gpudock.env.choose import tables
     from gpudock.env.image import locking
     from gpudock.errors import InputError, RefusedError
@@ -75,9 +81,10 @@ def _check(folder: str | None, machine: str | None) -> int:
         raise InputError("There is no gpudock.lock.", mend="gpudock lock")
     if locking.stale(project, locked):
         raise InputError("gpudock.lock does not fit gpudock.yaml.", why="one was changed since", mend="gpudock lock")
-    reasons = locking.unfit(locked, env_session.machine(machine), tables.load())
+    reasons = locking.unfit(locked, env_session.machine(machine, there), tables.load())
     if reasons:
-        where = f"the machine of {machine}" if machine else "this machine"
+        named = machine or (there.client.endpoint.address if there else "")
+        where = f"the machine of {named}" if named else "this machine"
         raise RefusedError(f"The locked environment does not run on {where}.", why="; ".join(reasons))
     show(f"it runs: {describe(locked)}")
     return 0

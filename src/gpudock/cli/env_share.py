@@ -111,18 +111,19 @@ def _load(
 def _push(
     *, project: str | None, engine: str | None, context: str | None, host: str | None, words: tuple[str, ...]
 ) -> int:
-    """Push the environment's image to a registry, under the name given: registry.example.org/team/seg:1.
+    """Push the image of gpudock.lock to a registry, under the name given: registry.example.org/team/seg:1.
 
-    The engine's own login counts.
+    The engine's own login counts. What was installed by hand since is in none of it: gpudock env commit.
     """
+    from gpudock.cli.env_image import locked_image
     from gpudock.env.running import engine_error
     from gpudock.errors import UsageError
 
     if len(words) != 1:
         raise UsageError("Which name shall it have in the registry?", mend="gpudock env push REGISTRY/NAME:TAG")
     session = engine_of(engine, context, host)
-    there = meant(session, project)
-    tagged = session.ask("tag", there.image_id, words[0])
+    found, _ = locked_image(session, folder(project))
+    tagged = session.ask("tag", found.id, words[0])
     if not tagged.ok:
         raise engine_error(session, f"cannot name the image {words[0]}", tagged)
     return become((*session.client.words, "push", words[0]), dry_run=False)

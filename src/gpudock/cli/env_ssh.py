@@ -12,11 +12,14 @@ from gpudock.cli.verb import Option
 _INCLUDE = "Include "
 
 
-def _ssh_config(*, write: bool, words: tuple[str, ...]) -> None:
+def _ssh_config(
+    *, write: bool, engine: str | None, context: str | None, host: str | None, words: tuple[str, ...]
+) -> None:
     """The lines for ~/.ssh/config by which `ssh NAME.gpudock` reaches an environment that has the service ssh.
 
     No port is opened: ssh runs gpudock, which runs OpenSSH's server in the container for this one connection. With it
-    work scp, rsync, sshfs, VS Code's Remote-SSH and PyCharm. --write puts them there, once.
+    work scp, rsync, sshfs, VS Code's Remote-SSH and PyCharm. --write puts them there, once. --engine, --context and
+    --host are for environments that were started with them.
     """
     del words
     from gpudock import proc, publish
@@ -28,7 +31,8 @@ def _ssh_config(*, write: bool, words: tuple[str, ...]) -> None:
     publish.write(f"{place}/ssh/known_hosts", ssh.known_hosts(made), 0o600)
     who = owner.here(os.environ)
     user = preparing.user_name(who.name) if who.uid else "root"
-    text = ssh.client_config(place, _program(), user)
+    which = (("--engine", engine), ("--context", context), ("--host", host))
+    text = ssh.client_config(place, _proxy(tuple(word for pair in which if pair[1] for word in pair if word)), user)
     if not write:
         print(text, end="")
         return
@@ -53,11 +57,11 @@ def _included(config: str, path: str) -> None:
     say(f"{config} includes {path} now: ssh NAME.gpudock")
 
 
-def _program() -> str:
+def _proxy(which: tuple[str, ...]) -> str:
     """How ssh shall call this very gpudock."""
     import shlex
 
-    return shlex.join((sys.executable, "-m", "gpudock"))
+    return shlex.join((sys.executable, "-m", "gpudock", "env", "ssh-proxy", *which)).replace("%", "%%")
 
 
 def _ssh_proxy(*, engine: str | None, context: str | None, host: str | None, words: tuple[str, ...]) -> int:
@@ -88,6 +92,8 @@ def _editor(
         print(line)
 
 
-ssh_config = verb(_ssh_config, (Option(("--write",), "write", "Put them into ~/.ssh/config, once.", default=False),))
+ssh_config = verb(
+    _ssh_config, (Option(("--write",), "write", "Put them into ~/.ssh/config, once.", default=False), *WHICH_ENGINE)
+)
 ssh_proxy = verb(_ssh_proxy, WHICH_ENGINE, ("NAME",))
 editor = verb(_editor, COMMON, ("[NAME]",))

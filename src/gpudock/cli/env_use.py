@@ -84,7 +84,8 @@ def _inside(
     term = ("-e", f"TERM={os.environ['TERM']}") if terminal and os.environ.get("TERM") else ()
     stdio = (*(("-i",) if listen else ()), *(("-t",) if terminal else ()))
     where = workdir or inside.workdir(there, os.path.realpath(os.getcwd()))
-    return inside.command(session, there, words, root=root, flags=(*stdio, *term, *flags, "--workdir", where))
+    flags = (*stdio, *term, *flags, "--workdir", where)
+    return inside.command(session, there, inside.on_terminal(words) if term else words, root=root, flags=flags)
 
 
 def _attach(
@@ -168,7 +169,10 @@ def _open(
     if way:
         say(f"on the machine with your browser, first: {way}")
         return 0
-    return shown(("xdg-open", chosen.url)) if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") else 0
+    desktop = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if desktop and os.geteuid() and shown(("xdg-open", chosen.url)):  # no browser starts as root
+        say("no browser could be opened here; the address is above")
+    return 0
 
 
 def _found(session: "Session", project: str | None, words: tuple[str, ...]) -> "Up":

@@ -19,11 +19,13 @@ class Devices(NamedTuple):
     flags: tuple[str, ...] = ()  # docker's
     groups: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    by_group: tuple[str, ...] = ()  # nodes that one of the groups may open and others may not
 
     def __add__(self, other: object) -> "Devices":
         assert isinstance(other, Devices)
         groups = tuple(dict.fromkeys((*self.groups, *other.groups)))
-        return Devices((*self.flags, *other.flags), groups, (*self.notes, *other.notes))
+        by_group = (*self.by_group, *other.by_group)
+        return Devices((*self.flags, *other.flags), groups, (*self.notes, *other.notes), by_group)
 
 
 def find(wanted: tuple[str, ...], dev: str = "/dev") -> Devices:
@@ -33,7 +35,7 @@ def find(wanted: tuple[str, ...], dev: str = "/dev") -> Devices:
         if each == CAMERA:
             nodes = _nodes(dev, _CAMERA)
             note = () if nodes else (f"there is no camera on this machine: no {dev}/video*",)
-            found += Devices(_flags(nodes), _groups(nodes), note)
+            found += _devices(_flags(nodes), nodes, note)
         elif each == USB:
             found += _usb(f"{dev}/bus/usb")
         else:
@@ -44,14 +46,34 @@ def find(wanted: tuple[str, ...], dev: str = "/dev") -> Devices:
                     why="gpudock.yaml asks for it below devices",
                     mend="plug it in, or take it out of gpudock.yaml",
                 )
-            found += Devices(("--device", each), _groups([path]))
+            found += _devices(("--device", each), [path])
     return found
+
+
+def without_root(found: Devices) -> Devices:
+    """For an engine without root: it sets no rules for devices, and its containers have no group of the machine."""
+    flags = list(found.flags)
+    while "--device-cgroup-rule" in flags:
+        at = flags.index("--device-cgroup-rule")
+        del flags[at : at + 2]
+    shut = [path for path in found.by_group if not _has_list(path)]
+    note = f"{', '.join(shut)}: open to a group only, which an engine without root cannot give"
+    mend = f"; give yourself access: sudo setfacl -m u:$USER:rw {' '.join(shut)}"
+    return found._replace(flags=tuple(flags), groups=(), notes=(*found.notes, *([note + mend] if shut else ())))
+
+
+def _has_list(path: str) -> bool:
+    """Whether persons are named who may open it, as desktops do for who sits at them."""
+    try:
+        return bool(os.getxattr(path, "system.posix_acl_access"))
+    except OSError:
+        return False
 
 
 def graphics(dev: str = "/dev/dri") -> Devices:
     """A desktop's own graphics, of whatever vendor, for programs that draw."""
     nodes = _nodes(dev, _DRM)
-    return Devices(_flags(nodes), _groups(nodes))
+    return _devices(_flags(nodes), nodes)
 
 
 def _usb(folder: str) -> Devices:
@@ -60,7 +82,7 @@ def _usb(folder: str) -> Devices:
         return Devices(notes=(f"there is no USB on this machine: no {folder}",))
     nodes = [f"{here}/{name}" for here, _, names in os.walk(folder) for name in names]
     rule = ("--device-cgroup-rule", f"c {_USB_MAJOR}:* rmw")
-    return Devices(("-v", f"{folder}:/dev/bus/usb", *rule), _groups(nodes))
+    return _devices(("-v", f"{folder}:/dev/bus/usb", *rule), nodes)
 
 
 def _nodes(folder: str, wanted: re.Pattern[str]) -> list[str]:
@@ -82,16 +104,17 @@ def _flags(nodes: list[str]) -> tuple[str, ...]:
     return tuple(word for node in nodes for word in ("--device", node))
 
 
-def _groups(nodes: list[str]) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(_group_ids(nodes)))
+def _devices(flags: tuple[str, ...], nodes: list[str], notes: tuple[str, ...] = ()) -> Devices:
+    found = dict(_group_ids(nodes))
+    return Devices(flags, tuple(dict.fromkeys(found.values())), notes, tuple(found))
 
 
-def _group_ids(nodes: list[str]) -> Iterator[int]:
-    """Of those nodes that a group may open and the others may not. Group 0 is given to nobody."""
+def _group_ids(nodes: list[str]) -> Iterator[tuple[str, int]]:
+    """Group 0 is given to nobody."""
     for node in nodes:
         try:
             found = os.stat(node)
         except OSError:
             continue
         if found.st_gid and found.st_mode & 0o060 and found.st_mode & 0o006 != 0o006:
-            yield found.st_gid
+            yield node, found.st_gid

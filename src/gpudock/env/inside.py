@@ -26,6 +26,12 @@ def command(
     return (*session.client.words, "exec", *flags, "--user", "0", there.id, *entry, *words)
 
 
+def on_terminal(words: tuple[str, ...]) -> tuple[str, ...]:
+    """With a kind of terminal that the image knows: tmux, screen and editors do not start on one of the newer ones."""
+    known = 'tput longname >/dev/null 2>&1 || export TERM=xterm-256color; exec "$@"'
+    return ("/bin/sh", "-c", known, "sh", *words)
+
+
 def workdir(there: Container, here: str) -> str:
     """Where the caller is, when that is in the project's folder."""
     folder = mine.project(there)

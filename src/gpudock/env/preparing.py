@@ -29,6 +29,7 @@ def start(session: Session, project: Project, image: Image, shown: Shown, *, rm:
     found = devices.find(recipe.devices) if not session.remote else devices.Devices(_as_named(recipe.devices))
     if shown.draws and not session.remote and not _has_gpus(recipe.gpus):
         found += devices.graphics()
+    found = devices.without_root(found) if session.rootless else found
     for note in found.notes:
         session.say(note)
     served = tuple((each, each.wished) for each in table.services(recipe, root=who.uid == 0))

@@ -15,15 +15,18 @@ _VERSION = r"^[0-9]+(\.[0-9]+)*([a-z0-9.+-]*)$"
 _CPUS = "^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$"
 _CUDA = r"^(auto|none|[0-9]+\.[0-9]+(\.[0-9]+)?)$"
 _USER = "^[a-z_][a-z0-9_-]{0,31}$"
+_EXTENSION = r"^[A-Za-z0-9][\w-]*\.[A-Za-z0-9][\w.-]*(@[0-9][\w.-]*)?$"
 FORMS = {  # in words, for messages
     _SIZE: "a size such as 32g",
     _VERSION: 'a version such as "3.12"',
     _CPUS: "a list of CPUs such as 0-3,8",
     _CUDA: 'auto, none, or a version such as "12.8"',
     _USER: "a user's name",
+    _EXTENSION: "an extension such as ms-python.python",
 }
 Size = Annotated[str, Meta(pattern=_SIZE, examples=["32g"])]
 Version = Annotated[str, Meta(pattern=_VERSION, examples=["3.12"])]
+Extension = Annotated[str, Meta(pattern=_EXTENSION, examples=["ms-python.python"])]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Words = tuple[str, ...]
 
@@ -90,8 +93,10 @@ class Service(Keys, frozen=True):
     health: Annotated[str, Meta(description="Path that answers when the service is ready: /api.")] = ""
     version: Annotated[Version | None, Meta(description="Of the service's program. Default: the newest.")] = None
     logdir: Annotated[str | None, Meta(description="tensorboard: the log folder. Default: runs.")] = None
-    extensions: Annotated[Words, Meta(description="code: extensions to install: ms-python.python.")] = ()
-    desktop: Annotated[bool, Meta(description="code: VS Code's own window, by display: x11.")] = False
+    extensions: Annotated[
+        tuple[Extension, ...],
+        Meta(description="code: extensions that the image gets, from Open VSX: ms-python.python, or with @VERSION."),
+    ] = ()
 
 
 class Healthcheck(Keys, frozen=True):

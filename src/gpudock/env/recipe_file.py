@@ -25,7 +25,7 @@ _SAID_BY_A_DOCKERFILE = (
     *("base", "python_version", "framework", "python_requirements", "python_packages", "conda_environment"),
     *("system_packages", "run"),
 )
-_OF_ONE_SERVICE = {"logdir": "tensorboard", "extensions": "code", "desktop": "code"}
+_OF_ONE_SERVICE = {"logdir": "tensorboard", "extensions": "code"}
 
 
 def load(folder: str) -> Recipe:

@@ -7,13 +7,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gpudock import proc
 from gpudock.cli import env_session
 from gpudock.cli.main import main
 from gpudock.env import recipe_file
 from gpudock.env.choose.machine import Machine
 from gpudock.env.image import lock, requirements
 from unit.env.locks import LOCK
+from unit.recorded import Recorder
 
+MACHINE = env_session.machine
 SNAPSHOT = Path(__file__).parents[2] / "data/h200/snapshot.json"
 
 
@@ -95,6 +98,22 @@ def test_lock_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(*check, "--for", str(SNAPSHOT)) == 3
     (tmp_path / "gpudock.lock").unlink()
     assert call(*check) == 3
+
+
+def test_lock_check_of_an_engine_elsewhere_is_of_its_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "docker").touch(0o755)
+    older = SNAPSHOT.read_text().replace("580.159.04", "470.82.01")
+    monkeypatch.setattr(proc, "run", Recorder({("docker",): '{"ServerVersion": "28.5.2"}', ("ssh",): older}))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("DOCKER_HOST", "ssh://lab")
+    monkeypatch.setattr(env_session, "machine", MACHINE)
+    locked(tmp_path)
+    assert call("lock", "--check", "-C", str(tmp_path)) == 5
+    said = capsys.readouterr().err
+    assert "the machine of ssh://lab" in said
+    assert "470.82.01 is loaded" in said
 
 
 def test_what_cannot_run_there_needs_no_engine(

@@ -37,12 +37,16 @@ def test_every_camera_and_its_group(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     found = devices.find(("camera",), str(tmp_path))
     assert found.flags == ("--device", f"{tmp_path}/video0", "--device", f"{tmp_path}/video1")
     assert found.groups == (44,)
+    alone = devices.without_root(found)
+    assert (alone.flags, alone.groups) == (found.flags, ())
+    assert f"setfacl -m u:$USER:rw {tmp_path}/video0 {tmp_path}/video1" in alone.notes[0]
 
 
 def test_usb_that_is_plugged_in_later_appears_too(tmp_path: Path) -> None:
     (tmp_path / "bus/usb/001").mkdir(parents=True)
     found = devices.find(("usb",), str(tmp_path))
     assert found.flags == ("-v", f"{tmp_path}/bus/usb:/dev/bus/usb", "--device-cgroup-rule", "c 189:* rmw")
+    assert devices.without_root(found) == devices.Devices(found.flags[:2])
 
 
 def test_a_path_that_is_not_there_is_an_error() -> None:

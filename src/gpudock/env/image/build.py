@@ -25,6 +25,8 @@ _GONE = (
     re.compile(r"E: Unable to locate package (?P<name>\S+)"),
     re.compile(r"No matching distribution found for (?P<name>[^\s=]+)==(?P<version>\S+)"),
     re.compile(r"gpudock: not as locked: \S+ (?P<name>[^\s=]+)=(?P<version>\S+)"),
+    re.compile(r"No matching version found for (?P<name>[^\s@]+)@(?P<version>[^\s]+?)\.?$"),  # npm
+    re.compile(r"^(?P<name>[a-z-]+)-(?P<version>[0-9][0-9.]*)\.tgz: FAILED"),  # sha512sum
     re.compile(r"^\s+(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+) from .*:$"),  # pip: the hashes do not match
 )
 

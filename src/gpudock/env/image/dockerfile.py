@@ -8,6 +8,7 @@ from typing import NamedTuple
 from gpudock.env import naming
 from gpudock.env.image.lock import Lock, Package
 from gpudock.env.recipe import Recipe, Step
+from gpudock.env.services.place import CODE_EXTENSIONS
 from gpudock.errors import InputError
 from gpudock.plan.quote import quote
 
@@ -44,6 +45,9 @@ def write(recipe: Recipe, lock: Lock, *, name: str, reference: str, path: str, b
         apt_cache=_APT_CACHE if buildkit else "",
         pip_cache=_PIP_CACHE if buildkit else "",
         path=path,
+        node=lock.node_packages,
+        extensions=recipe.served["code"].extensions if lock.node_packages else (),
+        extensions_folder=CODE_EXTENSIONS,
         sudo=recipe.user.sudo,
         steps=[{"gpu": each.gpu, "text": command(each)} for each in recipe.steps],
         entry=naming.ENTRY,

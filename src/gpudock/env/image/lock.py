@@ -36,6 +36,14 @@ class Package(Locked, frozen=True):
     url: Line = ""  # of one that is in no index
 
 
+class NodePackage(Locked, frozen=True):
+    """One that names all that it needs itself, with hashes."""
+
+    name: Word
+    version: Word
+    sha512: Annotated[str, Meta(pattern=r"^[0-9a-f]{128}$")]
+
+
 class Lock(Locked, frozen=True):
     format: int
     recipe: Sha256  # of what gpudock.yaml, and the files that it names, say about the image
@@ -50,6 +58,7 @@ class Lock(Locked, frozen=True):
     pip: tuple[Line, ...] = ()  # options: other indexes than the usual one
     system_packages: tuple[Package, ...] = ()
     python_packages: tuple[Package, ...] = ()
+    node_packages: tuple[NodePackage, ...] = ()
 
 
 def encode(lock: Lock) -> bytes:
@@ -99,7 +108,7 @@ def recipe_hash(recipe: Recipe, files: dict[str, bytes]) -> str:
     made["run"] = [msgspec.to_builtins(each) for each in recipe.steps if isinstance(each, Step)]
     made["user"] = [recipe.user.shell, recipe.user.multiplexer, recipe.user.sudo]
     made["services"] = {
-        name: [service.version, service.extensions, service.desktop] for name, service in recipe.served.items()
+        name: [service.version, service.extensions, bool(service.command)] for name, service in recipe.served.items()
     }
     made["files"] = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
     return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()

@@ -55,9 +55,9 @@ def make(session: Session, project: Project, wish: Wish, pull: base.Show) -> Loc
     told = {name: value for name, value in recipe.env.items() if value is not None}
     _required({**found.environment, **told}, wish.machine)
     python = (*chosen.pip, *named.lines, *chosen.requirements, *wanted.python)
-    asked = bool(recipe.framework_name or recipe.python_version or python)
+    asked = bool(recipe.framework_name or recipe.python_version or python or wanted.node)
     system = tuple(dict.fromkeys((*wanted.system, *named.system)))
-    question = Question(found.base.name, system, python if asked else None, wish.network)
+    question = Question(found.base.name, system, python if asked else None, wish.network, wanted.node)
     if system or asked:
         session.say(f"asking apt and pip for the packages, in a container of {quote(name, 100)}")
     resolved = resolve.resolve(session.client, question, session.run)
@@ -112,6 +112,7 @@ def _lock(recipe_hash: str, found: base.Found, chosen: Choice, resolved: Resolve
         pip=(*chosen.pip, *options),
         system_packages=resolved.system_packages,
         python_packages=resolved.python_packages,
+        node_packages=resolved.node_packages,
     )
 
 

@@ -2,9 +2,10 @@
 architecture and package sources are the image's, and thrown away after.
 """
 
+import base64
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import msgspec
 
 from gpudock import proc
 from gpudock.engine.base import Client
-from gpudock.env.image.lock import Package
+from gpudock.env.image.lock import NodePackage, Package
 from gpudock.env.image.requirements import canonical
 from gpudock.errors import EngineError, InputError, RefusedError
 from gpudock.plan.quote import quote
@@ -27,6 +28,7 @@ class Question(NamedTuple):
     system: tuple[str, ...]  # for apt
     python: tuple[str, ...] | None  # lines for pip; None: no Python is wanted
     network: str = ""
+    node: str = ""  # for npm: name@version
 
 
 class Resolved(NamedTuple):
@@ -35,6 +37,7 @@ class Resolved(NamedTuple):
     python: str
     system_packages: tuple[Package, ...]
     python_packages: tuple[Package, ...]
+    node_packages: tuple[NodePackage, ...] = ()
 
 
 def resolve(client: Client, question: Question, run: proc.Runner) -> Resolved:
@@ -56,6 +59,7 @@ def script(question: Question) -> str:
     end = secrets.token_hex(16)  # no line of a hostile requirements.txt ends the text
     lines = "\n".join(question.python or ())
     given = f"PACKAGES='{' '.join(map(_apt_word, question.system))}'\nPYTHON={int(question.python is not None)}\n"
+    given += f"NODE='{question.node}'\n"
     text = (resources.files("gpudock.env.image") / "resolve.sh").read_text()
     return f"{given}cat >/tmp/gpudock-requirements <<'{end}'\n{lines}\n{end}\n{text}"
 
@@ -73,7 +77,7 @@ def understand(said: str, question: Question) -> Resolved:
     parts = dict(_sections(said))
     problem = parts.get("problem")
     if problem is not None:
-        raise _problem(problem, question, python="python" in parts)
+        raise _problem(problem, question, parts)
     system = tuple(_system(parts.get("apt", ""), parts.get("hashes", "")))
     release = dict(line.partition("=")[::2] for line in parts.get("system", "").splitlines())
     try:
@@ -83,8 +87,9 @@ def understand(said: str, question: Question) -> Resolved:
             parts.get("python", "").strip(),
             system,
             tuple(_python(parts["pip"])) if "pip" in parts else (),
+            _node(parts["npm"], question.node) if "npm" in parts else (),
         )
-    except (KeyError, msgspec.MsgspecError) as error:
+    except (KeyError, ValueError, msgspec.MsgspecError) as error:
         raise EngineError("What the base image says of its packages cannot be understood.", why=str(error)) from error
 
 
@@ -153,7 +158,16 @@ def _python(report: str) -> Iterator[Package]:
         )
 
 
-def _problem(text: str, question: Question, *, python: bool) -> RefusedError:
+def _node(told: str, wanted: str) -> tuple[NodePackage, ...]:
+    """Of `npm view`: npm's hash is base64, and that of sha512sum is not."""
+    found = msgspec.json.decode(told, type=dict[str, str])
+    kind, _, digest = found["dist.integrity"].partition("-")
+    sha512 = base64.b64decode(digest).hex() if kind == "sha512" else ""
+    told_of = {"name": wanted.partition("@")[0], "version": found["version"], "sha512": sha512}
+    return (msgspec.convert(told_of, NodePackage),)
+
+
+def _problem(text: str, question: Question, parts: Mapping[str, str]) -> RefusedError:
     said = quote(" ".join(text.split()) or "it does not say why", 400)
     if "no apt-get" in text:
         return RefusedError(
@@ -161,7 +175,13 @@ def _problem(text: str, question: Question, *, python: bool) -> RefusedError:
             why=f"wanted: {' '.join(question.system) or 'python3'}",
             mend="use a base of Debian or Ubuntu, or your own Dockerfile (from:)",
         )
-    if python:
+    if "npm" in parts and "pip" not in parts:
+        return RefusedError(
+            f"{quote(question.node)} cannot be had.",
+            why=said,
+            mend="another version is named by services: {code: {version: VERSION}}",
+        )
+    if "python" in parts:
         return RefusedError(
             "The Python packages cannot be had together.", why=said, mend="change what gpudock.yaml asks"
         )

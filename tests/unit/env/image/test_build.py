@@ -22,6 +22,8 @@ from unit.env.sessions import session
         (f"gpudock: not as locked: {'0' * 64} tree=2.1.0-1", "tree 2.1.0-1"),
         ("    six==1.17.0 from https://x/six.whl (from -r /x/python.lock (line 1)):", "six 1.17.0"),
         ("#9 1.2 E: Version '1' for 'a' was not found", "a 1"),
+        ("npm error notarget No matching version found for code-server@4.1.0.", "code-server 4.1.0"),
+        ("code-server-4.1.0.tgz: FAILED", "code-server 4.1.0"),
         ("all is well", ""),
         ("E: Version '\x1b[31m' for 'x' was not found", "x '\\x1b[31m'"),
     ],

@@ -3,7 +3,8 @@ import pytest
 
 from gpudock.engine.build import dockerfile as parsing
 from gpudock.env.image import dockerfile
-from gpudock.env.recipe import Recipe, Step, User
+from gpudock.env.image.lock import NodePackage
+from gpudock.env.recipe import Recipe, Service, Step, User
 from gpudock.errors import InputError
 from unit.env.locks import HASH, LOCK
 
@@ -46,6 +47,19 @@ def test_caches_between_builds_only_where_the_engine_has_them() -> None:
 
 def test_sudo_only_when_asked_for() -> None:
     assert "NOPASSWD" in write(Recipe(user=User(sudo=True))).dockerfile
+
+
+def test_vs_codes_server_and_its_extensions() -> None:
+    locked = msgspec.structs.replace(
+        LOCK, node_packages=(NodePackage(name="code-server", version="4.1.0", sha512=HASH * 2),)
+    )
+    recipe = Recipe(services={"code": Service(extensions=("ms-python.python", "charliermarsh.ruff@2026.1.0"))})
+    text = dockerfile.write(recipe, locked, name="x", reference="a", path="/bin", buildkit=False).dockerfile
+    _, checked, added = [each.arguments for each in parsing.parse(text, "x").instructions if each.keyword == "RUN"][-3:]
+    assert f'echo "{HASH * 2}  code-server-4.1.0.tgz" | sha512sum --check' in checked
+    assert checked.index("sha512sum") < checked.index("npm ci")
+    assert added.count("--install-extension") == 2
+    assert "--install-extension charliermarsh.ruff@2026.1.0 &&" in added
 
 
 def test_an_environment_without_packages() -> None:

@@ -14,3 +14,9 @@ def test_what_services_and_user_need() -> None:
     )
     assert found.python == ("six", "jupyterlab==4.4.0")
     assert found.system == ("openssh-server", "zsh", "tmux", "sudo")
+
+
+def test_vs_codes_server_is_installed_unless_the_recipe_has_its_own_command() -> None:
+    assert needs(Recipe(services={"code": Service(version="4.139.1")})).node == "code-server@4.139.1"
+    assert "libkrb5-dev" in needs(Recipe(services={"code": None})).system
+    assert needs(Recipe(services={"code": Service(command="code-server")})) == Needs()

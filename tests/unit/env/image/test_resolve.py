@@ -1,11 +1,12 @@
 """What the container of the base image says, recorded of Debian 12."""
 
+import base64
 import json
 
 import pytest
 
 from gpudock.env.image import resolve
-from gpudock.env.image.lock import Package
+from gpudock.env.image.lock import NodePackage, Package
 from gpudock.env.image.resolve import Question
 from gpudock.errors import EngineError, InputError, RefusedError
 from unit.env.locks import HASH
@@ -63,7 +64,28 @@ def test_packages_with_their_hashes() -> None:
     )
 
 
+def test_a_package_of_npm_by_the_hash_that_sha512sum_says() -> None:
+    told = {
+        "version": "4.139.1",
+        "dist.integrity": f"sha512-{base64.b64encode(b'x' * 64).decode()}",
+        "engines.node": "24",
+    }
+    found = resolve.understand(
+        f"{SYSTEM}=== npm\n{json.dumps(told)}\n{PYTHON}", QUESTION._replace(node="code-server@latest")
+    )
+    assert found.node_packages == (NodePackage(name="code-server", version="4.139.1", sha512="78" * 64),)
+    assert "\nNODE='code-server@latest'\n" in resolve.script(QUESTION._replace(node="code-server@latest"))
+    weak = json.dumps({**told, "dist.integrity": "sha1-eHh4"})
+    with pytest.raises(EngineError):
+        resolve.understand(f"{SYSTEM}=== npm\n{weak}\n{PYTHON}", QUESTION)
+
+
 def test_what_cannot_be_had() -> None:
+    with pytest.raises(RefusedError, match=r"code-server@9 cannot be had.*E404"):
+        resolve.understand(
+            SYSTEM + "=== python\n3.11\n=== npm\n=== problem\nnpm error code E404\n",
+            QUESTION._replace(node="code-server@9"),
+        )
     with pytest.raises(RefusedError, match="Unable to locate package treee"):
         resolve.understand(SYSTEM + "=== problem\nE: Unable to locate package treee\n", QUESTION)
     with pytest.raises(RefusedError, match=r"cannot be had together.*ResolutionImpossible"):
