@@ -116,21 +116,27 @@ def _logs(
     tail: str,
     words: tuple[str, ...],
 ) -> int:
-    """What a service said, or the container itself: gpudock env logs jupyter.
+    """What a service said last: gpudock env logs jupyter. Without a name: each of them.
 
-    Without a name: each service's last lines.
+    A stopped environment's services are told too.
     """
     from gpudock.env import logs
+    from gpudock.env import running as runs
+    from gpudock.errors import UsageError
 
+    if not tail.isdecimal():
+        raise UsageError(f"--tail {tail!r} is no number of lines.")
     session = engine_of(engine, context, host)
     there = meant(session, project)
-    if words:
-        if not there.running:
-            sys.stdout.buffer.write(logs.of_stopped(session, there, words[0]))
-            return 0
+    if words and there.running:
         return become(logs.command(session, there, words[0], tail=tail, follow=follow), dry_run=False)
-    for name, text in logs.last(session, there, tail=tail):
-        show(f"== {name}\n{text}")
+    if words:
+        show(logs.of_stopped(session, there, words[0], tail=tail))
+        return 0
+    if not runs.names(there):
+        say(f"{there.name} has no services: gpudock.yaml names none")
+    for name in runs.names(there):
+        show(f"== {name}\n{logs.last(session, there, name, tail=tail)}")
     return 0
 
 

@@ -1,5 +1,7 @@
 """What the verbs that work in an environment make of a command line, with an engine that is only recorded."""
 
+import contextlib
+import io
 import json
 import os
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from gpudock import proc
 from gpudock.cli import env_life, env_share, env_use
 from gpudock.env import naming, state
+from gpudock.env.archive import form
 from gpudock.env.image import lock
 from gpudock.env.session import Session
 from unit.cli.invoked import invoked
@@ -129,3 +132,23 @@ def test_rm_forgets_the_token_and_no_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert invoked("env", "rm", "--force").exception is None
     assert state.load(place, key) == state.State()
     assert (tmp_path / "gpudock.yaml").exists()
+
+
+@pytest.mark.parametrize(("tail", "said"), [("2", "two\nthree\n"), ("0", "\n"), ("9", "one\ntwo\nthree\n")])
+def test_logs_of_a_stopped_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tail: str, said: str) -> None:
+    there(monkeypatch, tmp_path)
+    stopped = env_use.meant(env_use.engine_of(None, None, None), None)._replace(state="exited")
+    monkeypatch.setattr(env_use, "meant", lambda *_: stopped)
+    packed = form.member("jupyter.log", b"one\ntwo\nthree\n") + form.end()
+    monkeypatch.setattr(proc, "reading", lambda _: contextlib.nullcontext(io.BytesIO(packed).read))
+    assert invoked("env", "logs", "jupyter", "--tail", tail).stdout == said
+    assert invoked("env", "logs", "--tail", tail).stdout == f"== jupyter\n{said}"
+    assert "no service web" in str(invoked("env", "logs", "web").exception)
+
+
+def test_logs_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there(monkeypatch, tmp_path)
+    assert "no number of lines" in str(invoked("env", "logs", "--tail", "x").exception)
+    bare = env_use.meant(env_use.engine_of(None, None, None), None)._replace(labels={})
+    monkeypatch.setattr(env_use, "meant", lambda *_: bare)
+    assert "has no services" in invoked("env", "logs").stderr
