@@ -3,7 +3,9 @@
 The container gets a cookie of its own for that one display, in its memory. Access control stays as it is.
 """
 
+import contextlib
 import os
+import pwd
 import secrets
 import socket
 import sys
@@ -61,15 +63,15 @@ def shown(session: Session, recipe: Recipe, key: str) -> Shown:
 
 def _cookie(session: Session, text: str, found: Display) -> bytes:
     """A new one for this container where the server makes them, else the user's own."""
+    own = _xauthority(session)
     with tempfile.TemporaryDirectory(prefix="gpudock-x11-") as folder:
         path = f"{folder}/xauth"
         words = ("xauth", "-q", "-f", path, "generate", text, ".", "trusted", "timeout", "0")
-        made = session.run(proc.Command(words, timeout=10.0))
+        made = session.run(proc.Command(words, timeout=10.0, env={**session.environment, "XAUTHORITY": own}))
         if made.ok and os.path.exists(path):
             new = xauth.cookie(_file(path), found, socket.gethostname().encode())
             if new:
                 return new
-    own = session.environment.get("XAUTHORITY") or session.environment.get("HOME", "") + "/.Xauthority"
     cookie = xauth.cookie(_file(own), found, socket.gethostname().encode())
     if cookie is None:
         raise HostError(
@@ -79,6 +81,15 @@ def _cookie(session: Session, text: str, found: Display) -> bytes:
         )
     session.say("this X server makes no cookies of its own for containers: the container gets a copy of yours")
     return cookie
+
+
+def _xauthority(session: Session) -> str:
+    """The file with the user's cookies. Behind sudo HOME is root's, and the display is still the person's."""
+    homes = [session.environment.get("HOME", "")]
+    with contextlib.suppress(KeyError):
+        homes.append(pwd.getpwuid(session.owner.uid).pw_dir)
+    places = [session.environment.get("XAUTHORITY", ""), *(f"{home}/.Xauthority" for home in homes)]
+    return next((place for place in places if place and os.path.exists(place)), places[1])
 
 
 def _file(path: str) -> bytes:

@@ -1,0 +1,39 @@
+"""Whose cookie a container's display is asked for with."""
+
+from pathlib import Path
+
+import pytest
+
+from gpudock.env.recipe import Recipe
+from gpudock.env.services import display, xauth
+from gpudock.env.session import Session
+from gpudock.errors import HostError
+from unit.env.sessions import session
+from unit.recorded import Recorder
+
+X11 = Recipe(display="x11")
+
+
+def on_display(home: Path, said: list[str]) -> Session:
+    return session({}, said)._replace(environment={"DISPLAY": ":7", "HOME": str(home / "root")})
+
+
+def test_behind_sudo_the_cookie_is_in_the_persons_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ada").mkdir()
+    file = tmp_path / "ada/.Xauthority"
+    said: list[str] = []
+    monkeypatch.setattr(
+        "pwd.getpwuid", lambda uid: type("", (), {"pw_dir": f"{tmp_path}/ada"}) if uid == 1000 else None
+    )
+    made = on_display(tmp_path, said)
+    with pytest.raises(HostError, match=r"no cookie.*:7"):
+        display.shown(made, X11, "key")
+    file.write_bytes(xauth.file(b"own", xauth.Display(7)))
+    found = display.shown(made, X11, "key")
+    assert [xauth.cookie(data, xauth.Display(0), b"") for data in found.files.values()] == [b"own"]
+    assert said  # that it is a copy
+    assert isinstance(made.run, Recorder)
+    asked = made.run.asked[-1]
+    assert asked.argv[:2] == ("xauth", "-q")
+    assert asked.env is not None
+    assert asked.env["XAUTHORITY"] == str(file)
