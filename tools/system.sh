@@ -43,14 +43,18 @@ need_for_test() {
     local wanted=(
         podman buildah runc crun docker.io iptables uidmap slirp4netns fuse-overlayfs # engines
         mmdebstrap busybox-static musl-tools patchelf gcc libc6-dev           # images and a newer Docker
-        docker-compose podman-compose                                         # what compose files are tried with
+        podman-compose                                                        # what compose files are tried with
         iproute2 strace hyperfine xfsprogs                                    # what tests look and measure with
         prometheus openssl                                                    # who scrapes gpudock serve; a certificate
         chromium fonts-droid-fallback                                         # the web page, also in Japanese and Chinese
         xvfb xauth openssh-client                                             # windows and shells of environments
         shellcheck                                                            # emitted scripts
     )
-    grep -q '^ID=ubuntu' /etc/os-release && wanted+=(docker-buildx) # Debian 12 has none: tests bring a newer one
+    if grep -q '^ID=ubuntu' /etc/os-release; then # Debian 12 has no plugins: tests bring newer ones
+        wanted+=(docker-buildx docker-compose-v2)
+    else
+        wanted+=(docker-compose)
+    fi
     if ! has dpkg-query; then
         missing+=("${wanted[@]}")
         return

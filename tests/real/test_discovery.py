@@ -15,7 +15,7 @@ from real.harness import layouts
 from real.harness.expected import Expected, expected_of
 from real.harness.layout import Layout
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.debian]
 
 CASES = [
     ("debian", None), ("debian", "550"), ("tesla-470", None), ("ubuntu", "535"), ("ubuntu", None), ("rhel", None),

@@ -14,7 +14,7 @@ from real.harness.commands import run
 from real.harness.expected import expected_of
 from real.harness.layout import Layout
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.debian]
 # Where NVIDIA's toolkit looks for libraries before it asks the linker's cache.
 USUAL_FOLDERS = ("", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu/nvidia/current", "/lib64")
 

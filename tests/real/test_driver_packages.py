@@ -13,7 +13,7 @@ from real.harness.commands import run
 from real.harness.expected import expected
 from real.harness.parts import parts
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.debian]
 BRANCHES = ("470", "535", "550")
 CURRENT = (
     *(

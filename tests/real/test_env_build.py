@@ -7,7 +7,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from real.harness import images
+from real.harness import engines, images
 from real.harness.commands import run
 from real.harness.engines import Engine
 from real.harness.product import Product, product
@@ -154,6 +154,6 @@ def test_without_gpudock_the_same_image(gpudock: Product, docker28: Engine, tmp_
     assert inside(docker28, "ejected", "cat", "/hello") == "hello\n"
     file = str(tmp_path / "eject/compose.yaml")
     ids = {"UID": "4321", "GID": "4321"}
-    told = run(["docker-compose", "-f", file, "config"], env={**docker28.env, **ids}).stdout
+    told = run([*engines.compose(), "-f", file, "config"], env={**docker28.env, **ids}).stdout
     assert "GPUDOCK_UID: '4321'" in told
     docker28.run("image", "rm", "ejected")

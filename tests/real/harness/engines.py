@@ -111,6 +111,11 @@ def with_plugin(engine: Engine, name: str) -> Iterator[Engine]:
         shutil.rmtree(folder)
 
 
+def compose() -> list[str]:
+    """What the archive has of docker's compose that works: Debian 12 has 1.29, Ubuntu 24.04's needs an older Python."""
+    return ["docker", "compose"] if archive.distribution() == "ubuntu" else ["docker-compose"]
+
+
 def host_docker_has_cdi() -> bool:
     said = run([str(archive.installed("dockerd")), "--version"]).stdout  # Docker version 20.10.24+dfsg1, build 5d6db84
     return int(said.removeprefix("Docker version ").partition(".")[0]) >= 25

@@ -28,7 +28,8 @@ _ALIKE = (
     *("memory", "memory-swap", "network", "security-opt", "shm-size", "ulimit"),
 )
 _PUT_BACK = ("Cmd", "Entrypoint", "Shell")  # by the instructions that continue the file
-_OF_A_CONTAINER = ("Hostname", "AttachStdin", "AttachStdout", "AttachStderr", "Image")  # no run looks at them
+# No run looks at them; ArgsEscaped, which Docker 29 loses, means something on Windows alone.
+_OF_A_CONTAINER = ("ArgsEscaped", "Hostname", "AttachStdin", "AttachStdout", "AttachStderr", "Image")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")  # build arguments without an ARG
 
 
