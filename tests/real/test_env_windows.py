@@ -20,6 +20,7 @@ from real.harness.commands import run
 pytestmark = pytest.mark.real
 
 RECIPE = f"base: {BASE}\ndisplay: x11\n"
+COOKIE = "0123456789abcdef" * 2  # of the X server itself
 PICTURE = os.environ.get("GPUDOCK_TEST_PICTURES", "")
 
 
@@ -69,7 +70,7 @@ class Screen:
 def screen(folder: Path, number: int = 77) -> Iterator[Screen]:
     folder.mkdir()
     made = Screen(number, folder)
-    run(["xauth", "-q", "-f", f"{folder}/Xauthority", "add", f":{number}", ".", "0123456789abcdef" * 2])
+    run(["xauth", "-q", "-f", f"{folder}/Xauthority", "add", f":{number}", ".", COOKIE])
     words = [str(archive.installed("Xvfb")), f":{number}", "-screen", "0", "320x240x24", "-fbdir", str(folder)]
     flags = ["-auth", f"{folder}/Xauthority", "-nolisten", "tcp", "-noreset"]
     with (folder / "log").open("w") as log, subprocess.Popen([*words, *flags], stdout=log, stderr=log) as server:
@@ -112,36 +113,40 @@ def test_a_window_is_drawn_with_a_cookie_of_its_own(stage: Stage) -> None:
         stage("down", at=folder)
 
 
+# As ssh -X does it: on this machine's loopback, where no container reaches, and for a cookie of its own alone, in whose
+# place it puts the display's.
+FORWARD = """
+import socket, struct, sys, threading
+fake, real, place = bytes.fromhex(sys.argv[1]), bytes.fromhex(sys.argv[2]), sys.argv[3]
+def pipe(a, b):
+    while data := a.recv(65536): b.sendall(data)
+    b.shutdown(socket.SHUT_WR)
+def serve(one):
+    file = one.makefile("rb", buffering=0)
+    head = file.read(12)
+    name, data = struct.unpack("<HH", head[6:10])
+    said = file.read(-(-name // 4) * 4), file.read(-(-data // 4) * 4)
+    if said[1] != fake:
+        return one.close()
+    two = socket.socket(socket.AF_UNIX); two.connect(place); two.sendall(head + said[0] + real)
+    for pair in ((one, two), (two, one)): threading.Thread(target=pipe, args=pair, daemon=True).start()
+server = socket.create_server(("127.0.0.1", 6020))
+while True:
+    threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+"""
+
+
 def test_a_display_that_ssh_forwards(stage: Stage) -> None:
-    """ssh -X makes one on this machine's loopback, where no container reaches."""
     folder = stage.project("forwarded", RECIPE)
+    fake = "fedcba9876543210" * 2
     with screen(stage.folder / "x78", 78) as shown:
-        forward = (
-            "import socket, threading\n"
-            "def pipe(a, b):\n"
-            "    while data := a.recv(65536): b.sendall(data)\n"
-            "    b.shutdown(socket.SHUT_WR)\n"
-            "server = socket.create_server(('127.0.0.1', 6020))\n"
-            "while True:\n"
-            "    one, _ = server.accept(); two = socket.socket(socket.AF_UNIX); two.connect('/tmp/.X11-unix/X78')\n"
-            "    for pair in ((one, two), (two, one)): threading.Thread(target=pipe, args=pair, daemon=True).start()\n"
-        )
-        words = [*stage.network.words, "python3", "-c", forward]
-        run(
-            [
-                "xauth",
-                "-q",
-                "-f",
-                f"{shown.folder}/Xauthority",
-                "add",
-                f"{os.uname().nodename}/unix:20",
-                ".",
-                "0123456789abcdef" * 2,
-            ]
-        )
+        words = [*stage.network.words, "python3", "-c", FORWARD, fake, COOKIE, "/tmp/.X11-unix/X78"]
+        entry = ("add", f"{os.uname().nodename}/unix:20", ".", fake)
+        run(["xauth", "-q", "-f", f"{shown.folder}/Xauthority", *entry])
         with subprocess.Popen(words) as sshd:
             time.sleep(1)
-            stage("up", at=folder, env={**shown.env, "DISPLAY": "localhost:20.0"})
+            told = stage("up", at=folder, env={**shown.env, "DISPLAY": "localhost:20.0"})
+            assert "cookie of this ssh session" in told.stderr
             stage("env", "exec", "--detach", "xlogo", at=folder)
             wait_until_drawn(shown)
             sshd.kill()

@@ -137,7 +137,7 @@ def test_rm_forgets_the_token_and_no_file(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(("tail", "said"), [("2", "two\nthree\n"), ("0", "\n"), ("9", "one\ntwo\nthree\n")])
 def test_logs_of_a_stopped_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tail: str, said: str) -> None:
     there(monkeypatch, tmp_path)
-    stopped = env_use.meant(env_use.engine_of(None, None, None), None)._replace(state="exited")
+    stopped = container(folder=str(tmp_path), more={"gpudock.services": SERVICES})._replace(state="exited")
     monkeypatch.setattr(env_use, "meant", lambda *_: stopped)
     packed = form.member("jupyter.log", b"one\ntwo\nthree\n") + form.end()
     monkeypatch.setattr(proc, "reading", lambda _: contextlib.nullcontext(io.BytesIO(packed).read))
@@ -149,6 +149,5 @@ def test_logs_of_a_stopped_environment(tmp_path: Path, monkeypatch: pytest.Monke
 def test_logs_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there(monkeypatch, tmp_path)
     assert "no number of lines" in str(invoked("env", "logs", "--tail", "x").exception)
-    bare = env_use.meant(env_use.engine_of(None, None, None), None)._replace(labels={})
-    monkeypatch.setattr(env_use, "meant", lambda *_: bare)
+    monkeypatch.setattr(env_use, "meant", lambda *_: container())
     assert "has no services" in invoked("env", "logs").stderr

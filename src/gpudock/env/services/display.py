@@ -62,25 +62,31 @@ def shown(session: Session, recipe: Recipe, key: str) -> Shown:
 
 
 def _cookie(session: Session, text: str, found: Display) -> bytes:
-    """A new one for this container where the server makes them, else the user's own."""
-    own = _xauthority(session)
-    with tempfile.TemporaryDirectory(prefix="gpudock-x11-") as folder:
-        path = f"{folder}/xauth"
-        words = ("xauth", "-q", "-f", path, "generate", text, ".", "trusted", "timeout", "0")
-        made = session.run(proc.Command(words, timeout=10.0, env={**session.environment, "XAUTHORITY": own}))
-        if made.ok and os.path.exists(path):
-            new = xauth.cookie(_file(path), found, socket.gethostname().encode())
-            if new:
-                return new
-    cookie = xauth.cookie(_file(own), found, socket.gethostname().encode())
+    """A new one for this container where the server makes them, else the user's own. ssh lets only the one pass that it
+    made for its session.
+    """
+    file = _xauthority(session)
+    made = None if found.port else _made(session, text, found, file)
+    cookie = made or xauth.cookie(_file(file), found, socket.gethostname().encode())
     if cookie is None:
         raise HostError(
             f"There is no cookie for the display {text}.",
-            why=f"xauth made none, and {own} has none" if made.code != proc.NOT_FOUND else "xauth is not installed",
+            why=f"{file} has none, and the X server made none by xauth",
             mend="see what this says: xauth list; a server without access control is not used",
         )
-    session.say("this X server makes no cookies of its own for containers: the container gets a copy of yours")
+    if found.port:
+        session.say("the container gets the cookie of this ssh session, which ends with it")
+    elif made is None:
+        session.say("this X server makes no cookies of its own for containers: the container gets a copy of yours")
     return cookie
+
+
+def _made(session: Session, text: str, found: Display, own: str) -> bytes | None:
+    with tempfile.TemporaryDirectory(prefix="gpudock-x11-") as folder:
+        path = f"{folder}/xauth"
+        words = ("xauth", "-q", "-f", path, "generate", text, ".", "trusted", "timeout", "0")
+        session.run(proc.Command(words, timeout=10.0, env={**session.environment, "XAUTHORITY": own}))
+        return xauth.cookie(_file(path), found, socket.gethostname().encode())
 
 
 def _xauthority(session: Session) -> str:

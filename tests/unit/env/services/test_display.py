@@ -37,3 +37,18 @@ def test_behind_sudo_the_cookie_is_in_the_persons_home(tmp_path: Path, monkeypat
     assert asked.argv[:2] == ("xauth", "-q")
     assert asked.env is not None
     assert asked.env["XAUTHORITY"] == str(file)
+
+
+def test_of_a_display_that_ssh_forwards_no_cookie_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ssh refuses every one but its own."""
+    monkeypatch.setattr(display, "_relayed", lambda *_: "/x")
+    said: list[str] = []
+    made = on_display(tmp_path, said)
+    made = made._replace(environment={**made.environment, "DISPLAY": "localhost:10.0"})
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/.Xauthority").write_bytes(xauth.file(b"ssh's", xauth.Display(10)))
+    found = display.shown(made, X11, "key")
+    assert [xauth.cookie(data, xauth.Display(0), b"") for data in found.files.values()] == [b"ssh's"]
+    assert isinstance(made.run, Recorder)
+    assert made.run.asked == []
+    assert "ssh session" in said[0]
