@@ -156,10 +156,17 @@ def test_verify_on_every_engine(gpudock: Product, both: dict[str, str], podman: 
         assert "gpudock-verify" not in engine.run("images").stdout
 
 
-def test_verify_says_what_is_wrong(gpudock: Product, docker20: Engine) -> None:
-    """An engine that gives containers no GPUs is told with the way out."""
-    done = gpudock("verify", "--engine", "docker", "--json", env=docker20.env, check=False)
-    steps = json.loads(done.stdout)[0]["steps"]
-    assert [(step["what"], step["ok"]) for step in steps] == [("container", False)], steps
-    assert "gpudock configure docker" in steps[0]["says"]
+def test_verify_says_what_the_hook_says(gpudock: Product, both: dict[str, str]) -> None:
+    """The engines start the container, and our hook refuses: its files can be changed by others than root."""
+    program = (gpudock.folder / "libexec/current").resolve()
+    os.chmod(program, 0o777)
+    try:
+        done = gpudock("verify", "--json", env=both, check=False)
+    finally:
+        os.chmod(program, 0o755)
     assert done.returncode == 4
+    for each in json.loads(done.stdout):
+        ((what, ok, says),) = ((step["what"], step["ok"], step["says"]) for step in each["steps"])
+        assert (what, ok) == ("container", False)
+        assert says.startswith("gpudock: "), each
+        assert "it can be changed by others than root" in says, each

@@ -111,8 +111,103 @@ def data_are_moved(machine: Machine) -> None:
     assert root_and_images(machine) == ("/srv/docker", 1)
     machine.gpudock("configure", "docker", "--undo", "--restart")
     assert root_and_images(machine) == ("/var/lib/docker", 1)
+    users_are_remapped(machine)
     machine.run("docker", "rmi", "kept:1")
     machine.gpudock("configure", "docker", "--restart")
+
+
+def users_are_remapped(machine: Machine) -> None:
+    """Docker makes its user and its ids; what was there before is not seen, and seen again after the undo."""
+    said = machine.gpudock("configure", "docker", "--userns-remap", "default", "--restart")
+    assert "images and containers of the time before are not seen any more" in said.stdout + said.stderr
+    options = machine.run("docker", "info", "--format", "{{.SecurityOptions}}").stdout
+    assert "name=userns" in options
+    (start,) = (line.split(":")[1] for line in machine.run("grep", "^dockremap:", "/etc/subuid").stdout.splitlines())
+    where, images = root_and_images(machine)
+    assert (where, images) == (f"/var/lib/docker/{start}.{start}", 0)
+    machine.gpudock("configure", "docker", "--undo", "--restart")
+    assert root_and_images(machine) == ("/var/lib/docker", 1)
+
+
+SCRIPT = "/root/install.sh"
+OLD_SOURCE = "/etc/apt/sources.list.d/nvidia-docker.list"
+OLD = "deb [trusted=yes] https://nvidia.github.io/nvidia-docker/debian12/amd64 /\n"
+OLD_PACKAGES = """
+for name in nvidia-docker2 nvidia-container-runtime; do
+    mkdir -p /tmp/$name/DEBIAN
+    printf 'Package: %s\\nVersion: 2.13.0-1\\nArchitecture: all\\nMaintainer: nobody <n@example>\\nDescription: old\\n' $name \\
+        >/tmp/$name/DEBIAN/control
+    dpkg-deb --build /tmp/$name >/dev/null
+    dpkg --install /tmp/$name.deb >/dev/null
+done
+"""
+OLD_PLUGIN = """
+import json, os, socketserver
+from http.server import BaseHTTPRequestHandler
+VOLUME = {"Name": "nvidia_driver_367.57", "Mountpoint": "/srv"}
+class Handler(BaseHTTPRequestHandler):
+    address_string = lambda self: ""
+    def do_POST(self):
+        verb = self.path.partition(".")[2]
+        said = {"Activate": {"Implements": ["VolumeDriver"]}, "Get": {"Volume": VOLUME}, "List": {"Volumes": [VOLUME]}}
+        body = json.dumps(said.get(verb, {"Mountpoint": "/srv", "Err": ""})).encode()
+        self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers()
+        self.wfile.write(body)
+os.makedirs("/run/docker/plugins", exist_ok=True)
+socketserver.UnixStreamServer("/run/docker/plugins/nvidia-docker.sock", Handler).serve_forever()
+"""
+
+
+def given(machine: Machine, path: str, content: str) -> None:
+    subprocess.run(machine.argv("sh", "-c", f"cat >{path}; chmod 755 {path}"), input=content, text=True, check=True)
+
+
+def the_emitted_script_does_what_is_left(machine: Machine) -> None:
+    """As another machine gets it, run without gpudock's help: it takes away what an older installation left, while
+    somebody else holds dpkg's lock for a moment, and proves itself that a container starts.
+    """
+    machine.run("sh", "-c", OLD_PACKAGES)
+    given(machine, OLD_SOURCE, OLD)
+    words = ("--os", "debian-12", "--driver", "none", "--emit", "sh", "--gpudock", "/root/gpudock.whl")
+    given(machine, SCRIPT, machine.gpudock("install", *words).stdout)
+    given(machine, "/usr/local/bin/gpudock", '#!/bin/sh\nexec /usr/bin/python3 -m gpudock "$@"\n')
+    refused = machine.run(SCRIPT, check=False)
+    assert refused.returncode == 1
+    assert "in the way: nvidia-docker2 nvidia-container-runtime - to have them removed: REMOVE_OLD=yes" in refused.stderr
+    holds = (
+        "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(3)"
+    )
+    holder = subprocess.Popen(machine.argv("/usr/bin/python3", "-c", holds))
+    done = machine.run("env", "REMOVE_OLD=yes", SCRIPT)
+    assert holder.wait() == 0
+    assert done.stderr.endswith("all done\n")
+    assert "a container started through the runtime" in done.stderr
+    assert machine.run("cat", OLD_SOURCE).stdout == ""
+    checked = machine.run(SCRIPT, "check").stderr
+    assert [line[:5] for line in checked.splitlines()] == ["done "] * 9 + ["to do"]  # all but the proof
+    old_containers_are_kept(machine)
+
+
+def old_containers_are_kept(machine: Machine) -> None:
+    """A container on a volume of nvidia-docker 1: listed, kept as an image, and removed, each only when asked for."""
+    plugin = subprocess.Popen(machine.argv("/usr/bin/python3", "-c", OLD_PLUGIN), stderr=subprocess.DEVNULL)
+    try:
+        machine.run("sh", "-c", "until [ -S /run/docker/plugins/nvidia-docker.sock ]; do sleep 0.05; done")
+        machine.run("sh", "-c", "tar -C / -c bin/true | docker import - kept:1")
+        volume = ("--volume-driver", "nvidia-docker", "--volume", "nvidia_driver_367.57:/usr/local/nvidia:ro")
+        machine.run("docker", "create", "--name", "Train", *volume, "kept:1", "/bin/true")
+        step = (SCRIPT, "step", "old_containers")
+        refused = machine.run(*step, check=False)
+        assert refused.returncode == 1
+        assert "on volumes of nvidia-docker 1: Train" in refused.stderr
+        assert "COMMIT_OLD=yes (--commit-old)" in refused.stderr
+        machine.run("env", "COMMIT_OLD=yes", "REMOVE_CONTAINERS=yes", *step)
+        assert machine.run("docker", "ps", "--all", "--quiet").stdout == ""
+        machine.run("docker", "rmi", "gpudock-kept/train", "kept:1")
+        machine.run("docker", "volume", "rm", "nvidia_driver_367.57")
+    finally:
+        plugin.kill()
+        plugin.wait()
 
 
 def test_killed_continued_repeated_and_taken_back(fresh: Machine) -> None:
@@ -129,10 +224,13 @@ def test_killed_continued_repeated_and_taken_back(fresh: Machine) -> None:
     assert again.stderr.count("\ndone  ") + again.stderr.startswith("done  ") == len(STEPS)  # all but the proof
     assert (state(fresh), fresh.packages(), fresh.run("cat", "/run/docker.pid").stdout) == (noted, packages, pid)
 
+    the_emitted_script_does_what_is_left(fresh)
     asked = fresh.gpudock("uninstall", check=False)
     assert asked.returncode == 2
     assert "add --yes" in asked.stderr
-    fresh.gpudock("uninstall", "--yes")
+    undone = fresh.gpudock("uninstall", "--yes").stderr
+    assert "apt-get install nvidia-container-runtime=2.13.0-1 nvidia-docker2=2.13.0-1" in undone
+    assert fresh.run("cat", OLD_SOURCE).stdout == OLD
     assert fresh.packages() == before
     assert fresh.run("cat", "/etc/docker/daemon.json").stdout == fresh_debian.DAEMON_JSON
     left = fresh.run("sh", "-c", "ls -d /var/lib/gpudock/* /usr/libexec/gpudock /opt/gpudock /run/gpudock", check=False)
@@ -167,92 +265,6 @@ def test_killed_at_any_moment(fresh: Machine) -> None:
     else:
         fresh.gpudock("uninstall", "--yes")
     assert fresh.packages() == before
-
-
-OLD_SOURCE = "/etc/apt/sources.list.d/nvidia-docker.list"
-OLD = "deb [trusted=yes] https://nvidia.github.io/nvidia-docker/debian12/amd64 /\n"
-OLD_PACKAGES = """
-for name in nvidia-docker2 docker-ce; do
-    mkdir -p /tmp/$name/DEBIAN
-    printf 'Package: %s\\nVersion: 2.13.0-1\\nArchitecture: all\\nMaintainer: nobody <n@example>\\nDescription: old\\n' $name \\
-        >/tmp/$name/DEBIAN/control
-    dpkg-deb --build /tmp/$name >/dev/null
-    dpkg --install /tmp/$name.deb >/dev/null
-done
-"""
-OLD_PLUGIN = """
-import json, os, socketserver
-from http.server import BaseHTTPRequestHandler
-VOLUME = {"Name": "nvidia_driver_367.57", "Mountpoint": "/srv"}
-class Handler(BaseHTTPRequestHandler):
-    address_string = lambda self: ""
-    def do_POST(self):
-        verb = self.path.partition(".")[2]
-        said = {"Activate": {"Implements": ["VolumeDriver"]}, "Get": {"Volume": VOLUME}, "List": {"Volumes": [VOLUME]}}
-        body = json.dumps(said.get(verb, {"Mountpoint": "/srv", "Err": ""})).encode()
-        self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers()
-        self.wfile.write(body)
-os.makedirs("/run/docker/plugins", exist_ok=True)
-socketserver.UnixStreamServer("/run/docker/plugins/nvidia-docker.sock", Handler).serve_forever()
-"""
-
-
-def given(machine: Machine, path: str, content: str) -> None:
-    subprocess.run(machine.argv("sh", "-c", f"cat >{path}; chmod 755 {path}"), input=content, text=True, check=True)
-
-
-def test_the_emitted_script_takes_the_old_away_does_the_same_and_waits_for_apt(fresh: Machine) -> None:
-    """As another machine gets it, run without gpudock's help, while somebody else holds dpkg's lock for a moment."""
-    before = fresh.packages()
-    fresh.run("sh", "-c", OLD_PACKAGES)
-    given(fresh, OLD_SOURCE, OLD)
-    text = fresh.gpudock(
-        "install", "--os", "debian-12", "--driver", "none", "--emit", "sh", "--gpudock", "/root/gpudock.whl"
-    ).stdout
-    given(fresh, "/root/install.sh", text)
-    given(fresh, "/usr/local/bin/gpudock", '#!/bin/sh\nexec /usr/bin/python3 -m gpudock "$@"\n')
-    refused = fresh.run("/root/install.sh", check=False)
-    assert refused.returncode == 1
-    assert "in the way: nvidia-docker2 docker-ce - to have them removed: REMOVE_OLD=yes" in refused.stderr
-    holds = (
-        "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(4)"
-    )
-    holder = subprocess.Popen(fresh.argv("/usr/bin/python3", "-c", holds))
-    done = fresh.run("env", "REMOVE_OLD=yes", "/root/install.sh")
-    assert holder.wait() == 0
-    assert done.stderr.endswith("all done\n")
-    assert fresh.run("cat", OLD_SOURCE).stdout == ""
-    info = json.loads(fresh.run("docker", "info", "--format", "{{json .Runtimes}}").stdout)
-    assert "gpudock" in info
-    checked = fresh.run("/root/install.sh", "check").stderr
-    assert [line[:5] for line in checked.splitlines()] == ["done "] * 9 + ["to do"]
-    old_containers_are_kept(fresh)
-    undone = fresh.run("/root/install.sh", "undo").stderr
-    assert "apt-get install docker-ce=2.13.0-1 nvidia-docker2=2.13.0-1" in undone
-    assert fresh.run("cat", OLD_SOURCE).stdout == OLD
-    assert fresh.packages() == before
-
-
-def old_containers_are_kept(machine: Machine) -> None:
-    """A container on a volume of nvidia-docker 1: listed, kept as an image, and removed, each only when asked for."""
-    plugin = subprocess.Popen(machine.argv("/usr/bin/python3", "-c", OLD_PLUGIN), stderr=subprocess.DEVNULL)
-    try:
-        machine.run("sh", "-c", "until [ -S /run/docker/plugins/nvidia-docker.sock ]; do sleep 0.05; done")
-        machine.run("sh", "-c", "tar -C / -c bin/true | docker import - kept:1")
-        volume = ("--volume-driver", "nvidia-docker", "--volume", "nvidia_driver_367.57:/usr/local/nvidia:ro")
-        machine.run("docker", "create", "--name", "Train", *volume, "kept:1", "/bin/true")
-        step = ("/root/install.sh", "step", "old_containers")
-        refused = machine.run(*step, check=False)
-        assert refused.returncode == 1
-        assert "on volumes of nvidia-docker 1: Train" in refused.stderr
-        assert "COMMIT_OLD=yes (--commit-old)" in refused.stderr
-        machine.run("env", "COMMIT_OLD=yes", "REMOVE_CONTAINERS=yes", *step)
-        assert machine.run("docker", "ps", "--all", "--quiet").stdout == ""
-        machine.run("docker", "rmi", "gpudock-kept/train", "kept:1")
-        machine.run("docker", "volume", "rm", "nvidia_driver_367.57")
-    finally:
-        plugin.kill()
-        plugin.wait()
 
 
 def test_debians_driver_is_found_and_goes_together(fresh: Machine) -> None:

@@ -80,13 +80,33 @@ def test_simulated_gpus_prove_all_but_the_computation() -> None:
     assert all(ok is not False for ok, _ in steps.values())
 
 
-@pytest.mark.parametrize(
-    "answer", [Result(125, "", "docker: no\ngpudock-hook: run gpudock refresh\n"), Result(0, "[", "")]
+DOCKER_28 = (
+    "gpudock: SIMULATED GPUs: programs find a driver, but nothing computes.\n"
+    "docker: Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime "
+    "create failed: runc create failed: unable to start container process: error during container init: error running "
+    "createContainer hook #0: exit status 1, stdout: , stderr: {}\n\nRun 'docker run --help' for more information\n"
 )
-def test_a_container_that_does_not_start(answer: Result) -> None:
+HOOK = "gpudock-hook: The start plan no longer fits this machine. The driver changed. sudo gpudock refresh"
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (Result(126, "", DOCKER_28.format(HOOK)), HOOK),
+        (Result(126, "", f"{HOOK}\nError: OCI runtime error: crun: error executing hook\n"), f"{HOOK} Error: OCI"),
+        (
+            Result(6, "", "gpudock: docker cannot.\n  why:  it is old\n  mend: another\n"),
+            "gpudock: docker cannot. why:  it is old mend: another",
+        ),
+        (Result(125, "", "docker: a\ndocker: no\x1b[2J\n"), "docker: a 'docker: no\\x1b[2J'"),
+        (Result(0, "[", ""), "exit code 0"),
+    ],
+)
+def test_a_container_that_does_not_start(answer: Result, says: str) -> None:
     steps, asked = verified(answer)
     assert steps["container"][0] is False
-    assert "refresh" in steps["container"][1] or "exit code" in steps["container"][1]
+    assert steps["container"][1].startswith(says)
+    assert "docker run --help" not in steps["container"][1]
     assert asked[-1].argv[1] == "rmi"
 
 

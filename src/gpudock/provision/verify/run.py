@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from gpudock.proc import Command, Runner
 from gpudock.provision.verify.image import Image
 
 NAME = "localhost/gpudock-verify"
+_OURS = re.compile(r"\bgpudock(?:-hook|-runtime)?: (?!SIMULATED)")
+_ADVICE = "Run 'docker "  # run --help' for more information
 SECONDS = 120.0  # the first start of a machine whose GPUs sleep takes long
 
 
@@ -79,8 +82,11 @@ def verify(engine: Engine, machine: Snapshot, image: Image, run: Runner) -> Veri
 
 
 def _last(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(quote(line, 300) for line in lines[-3:])
+    """What our hook, runtime or program said: engines put half a screen before it. Else the last lines."""
+    found = [*_OURS.finditer(text)]
+    cut = text[found[-1].start() :] if found else text
+    lines = [line.strip() for line in cut.splitlines() if line.strip() and not line.startswith(_ADVICE)]
+    return " ".join(quote(line, 300) for line in (lines[:3] if found else lines[-3:]))
 
 
 def _judged(told: _Told, machine: Snapshot) -> Iterator[Step]:
