@@ -173,7 +173,9 @@ def the_emitted_script_does_what_is_left(machine: Machine) -> None:
     given(machine, "/usr/local/bin/gpudock", '#!/bin/sh\nexec /usr/bin/python3 -m gpudock "$@"\n')
     refused = machine.run(SCRIPT, check=False)
     assert refused.returncode == 1
-    assert "in the way: nvidia-docker2 nvidia-container-runtime - to have them removed: REMOVE_OLD=yes" in refused.stderr
+    assert (
+        "in the way: nvidia-docker2 nvidia-container-runtime - to have them removed: REMOVE_OLD=yes" in refused.stderr
+    )
     holds = (
         "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(3)"
     )
