@@ -380,6 +380,7 @@ def test_containers_of_containerd_that_use_the_program_are_found(tmp_path: Path,
         for name in ("ours", "theirs"):
             run([*ctr, "--namespace", "some", "tasks", "delete", "--force", name], check=False)
             run([*ctr, "--namespace", "some", "containers", "delete", name])
+    os.removedirs("/run/containerd/runc/some")  # of ctr's shim
     for path in (*Path("/sys/fs/cgroup").glob("some"), *Path("/sys/fs/cgroup").glob("*/some")):
         path.rmdir()
 
