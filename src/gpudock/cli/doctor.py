@@ -123,7 +123,10 @@ def _container(asked: dict[str, Any], machine: "Snapshot") -> Any:  # noqa: ANN4
     client = _client(asked)
     found = containers.one(client, asked["container"], machine, proc.run)
     if not found:
-        raise RefusedError(f"{client.name} has no container {quote(asked['container'])}.", mend=f"{client.name} ps -a")
+        raise RefusedError(
+            f"{client.name} has no container {quote(asked['container'])}.",
+            mend=f"{client.name} ps -a shows them; --engine names another engine",
+        )
     return found
 
 

@@ -35,7 +35,8 @@ def drivers(host: HostOptions, *, as_json: bool) -> None:
     if as_json:
         import msgspec
 
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(listing._asdict()), indent=2) + b"\n")
+        plain = {**listing._asdict(), "rows": [each._asdict() for each in listing.rows]}
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n")
         return
     from gpudock.cli.terminal import show
 

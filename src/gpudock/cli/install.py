@@ -97,7 +97,10 @@ def _plan(host: HostOptions, options: dict[str, Any]) -> "Plan":
     from gpudock.provision.install.wish import Wish
 
     wish = Wish(**{name: options[name] for name in Wish._fields if options[name] is not None})
-    return plan.make(_target(host, options["system"]), wish)
+    target = _target(host, options["system"])
+    if options["emit"] and target.here:  # for machines like this one: what is installed there nobody knows
+        target = target._replace(here=False, packages=None)
+    return plan.make(target, wish)
 
 
 def _target(host: HostOptions, system: str | None) -> "Target":
@@ -125,7 +128,6 @@ def _emit(plan: "Plan", kind: str, output: str) -> None:
     from gpudock.cli.terminal import say
     from gpudock.provision.emit import cloud_init, powershell, script
 
-    plan = plan._replace(target=plan.target._replace(here=False))
     render = {"sh": script.render, "cloud-init": cloud_init.render, "powershell": powershell.render}[kind]
     text = render(plan)
     write(output, text.encode())
@@ -161,6 +163,21 @@ def _check_here(plan: "Plan", system: str | None) -> None:
         raise UsageError("A plan for another machine is not done here.", mend="add --emit sh, or --dry-run")
     if os.geteuid() != 0:
         raise RefusedError("Only root can install.", mend='sudo "$(command -v gpudock)" install ...')
+    if plan.wish.user:
+        _check_user(plan.wish.user)
+
+
+def _check_user(name: str) -> None:
+    """Before half an hour of installing, and not after it."""
+    import pwd
+
+    from gpudock.errors import UsageError
+    from gpudock.plan.quote import quote
+
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        raise UsageError(f"There is no user {quote(name)} here.", mend="name another, or: sudo adduser NAME") from None
 
 
 def _agreed(question: str) -> bool:

@@ -1,9 +1,14 @@
 """`gpudock install --emit`: what another machine installs as root is named by whoever writes the script."""
 
+import json
+
 import pytest
 
 from gpudock import proc
+from gpudock.cli import install
 from gpudock.errors import UsageError
+from gpudock.provision.install.target import SYSTEMS, Target
+from unit import h200
 from unit.cli.invoked import invoked
 from unit.recorded import Recorder
 
@@ -47,3 +52,33 @@ def test_the_host_group_has_them_too() -> None:
     assert (
         invoked("host", *WORDS, "--gpudock", "/root/g.whl").stdout == invoked(*WORDS, "--gpudock", "/root/g.whl").stdout
     )
+
+
+@pytest.fixture
+def debian(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine is one that plans exist for."""
+    here = Target(SYSTEMS["debian-12"], here=True, gpus=(), packages={})
+    monkeypatch.setattr(install, "_target", lambda *_: here)
+
+
+@pytest.mark.usefixtures("debian")
+def test_a_script_for_machines_like_this_one_installs_gpudock_there() -> None:
+    error = invoked("install", "--emit", "sh").exception
+    assert isinstance(error, UsageError)
+    assert "--emit needs --gpudock" in error.what
+    script = invoked("install", "--emit", "sh", "--gpudock", "/root/g.whl").stdout
+    assert 'STEPS="machine old_sources old_containers old_packages docker_packages docker_service gpudock' in script
+
+
+@pytest.mark.usefixtures("debian")
+def test_a_user_who_is_not_here_is_told_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    error = invoked("install", "--user", "nobody-of-that-name", "--yes").exception
+    assert isinstance(error, UsageError)
+    assert error.what == "There is no user nobody-of-that-name here."
+
+
+def test_drivers_as_json_have_names() -> None:
+    told = json.loads(invoked("drivers", "--json", "--snapshot", str(h200.SNAPSHOT)).stdout)
+    assert told["generations"] == ["Hopper"]
+    assert {"version", "package", "source", "cuda", "suits", "life"} == {*told["rows"][0]}

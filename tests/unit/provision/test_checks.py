@@ -61,6 +61,7 @@ def test_a_check_says_what_people_need(each: Any) -> None:
     assert not each.title.endswith(".")
     assert any(not command.startswith("#") for command in each.fix) or each.fix[0].startswith("# ")
     assert all(reference.startswith("https://") or "#" in reference for reference in each.references)
+    assert each.messages or each.references, "neither what people see nor where it was told"
 
 
 def test_the_worst_comes_first_and_gives_the_exit_code() -> None:

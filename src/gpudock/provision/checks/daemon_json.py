@@ -173,6 +173,10 @@ def default_runtime(machine: Snapshot) -> Iterator[str]:
     "Docker manages control groups beside systemd",
     cause="With the driver cgroupfs under systemd two programs manage one tree; Kubernetes refuses that.",
     fix=('# "exec-opts": ["native.cgroupdriver=systemd"] in daemon.json, then:', *RESTART),
+    messages=(
+        'misconfiguration: kubelet cgroup driver: "systemd" is different from docker cgroup driver: "cgroupfs"',
+        '[WARNING IsDockerSystemdCheck]: detected "cgroupfs" as the Docker cgroup driver',
+    ),
 )
 def cgroup_driver(machine: Snapshot) -> Iterator[str]:
     for engine in working(machine, "docker"):

@@ -205,6 +205,7 @@ def podman_too_old(machine: Snapshot) -> Iterator[str]:
     "Podman does not work",
     cause="Its storage or its configuration is in a bad state; the message is podman's own.",
     fix=("podman info", "podman system migrate"),
+    messages=("current system boot ID differs from cached boot ID; an unhandled reboot has occurred",),
 )
 def podman_broken(machine: Snapshot) -> Iterator[str]:
     for engine in engines(machine, "podman"):

@@ -131,6 +131,8 @@ def nouveau(machine: Snapshot) -> Iterator[str]:
         "lspci -nnk -d 10de:    # who has which",
         "# to give it back: remove its vfio-pci.ids from the kernel's command line or /etc/modprobe.d, and reboot",
     ),
+    messages=("Kernel driver in use: vfio-pci",),
+    references=("https://docs.kernel.org/driver-api/vfio.html",),
 )
 def gpu_elsewhere(machine: Snapshot) -> Iterator[str]:
     for each in cards(machine):

@@ -240,6 +240,7 @@ def proxy_local(machine: Snapshot) -> Iterator[str]:
     "Some things could not be looked at",
     cause="They need root's rights.",
     fix=("sudo gpudock doctor",),
+    messages=("dmesg: read kernel buffer failed: Operation not permitted",),
 )
 def unread(machine: Snapshot) -> Iterator[str]:
     facts = setup(machine)

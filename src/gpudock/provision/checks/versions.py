@@ -9,6 +9,8 @@ from gpudock.provision.machine import driver, numbers, packages
 
 CHECKS: list[Check] = []
 INSTALL = ("sudo gpudock install --dry-run    # shows the steps for this system", "sudo gpudock install")
+# "Prerequisites": Linux newer than 3.10, docker 19.03, Kepler or newer, driver 418.81.07.
+MINIMUMS = "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/install-guide.html"
 OLDEST_DRIVER, OLDEST_KERNEL, OLDEST_GPU = (418, 81), (3, 10), (3, 0)
 
 
@@ -21,6 +23,7 @@ OLDEST_DRIVER, OLDEST_KERNEL, OLDEST_GPU = (418, 81), (3, 10), (3, 0)
     "CUDA 13 580.",
     fix=INSTALL,
     messages=("nvidia-container-cli: requirement error: unsatisfied condition: driver",),
+    references=(MINIMUMS,),
 )
 def driver_too_old(machine: Snapshot) -> Iterator[str]:
     version = numbers(driver(machine))
@@ -35,6 +38,7 @@ def driver_too_old(machine: Snapshot) -> Iterator[str]:
     "The kernel is too old",
     cause="NVIDIA's driver containers and docker need Linux 3.10; covering files in read-only containers needs 5.12.",
     fix=("# install a newer kernel or a supported release of the distribution",),
+    references=(MINIMUMS,),
 )
 def kernel_too_old(machine: Snapshot) -> Iterator[str]:
     version = numbers(machine.system.kernel)
@@ -49,6 +53,7 @@ def kernel_too_old(machine: Snapshot) -> Iterator[str]:
     "A GPU is older than Kepler",
     cause="GPUs of compute capability below 3.0 have no driver that works in containers.",
     fix=("# no software helps: use another GPU",),
+    references=(MINIMUMS,),
 )
 def gpu_too_old(machine: Snapshot) -> Iterator[str]:
     for gpu in machine.gpus:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from gpudock.provision.install import basics, docker, driver, old, own, wish
 from gpudock.provision.install.step import Step
 from gpudock.provision.install.target import Target
-from gpudock.provision.install.wish import DISTRIBUTION, Wish
+from gpudock.provision.install.wish import DISTRIBUTION, NONE, Wish
 
 EXECUTED = {("debian-12", DISTRIBUTION)}  # (system, where docker is from), without a driver: tests really run these
 
@@ -20,7 +20,9 @@ class Plan(NamedTuple):
         """What of it was never executed by gpudock's own tests, "" when all was."""
         found = []
         system = "wsl2" if self.target.wsl else self.target.system.name
-        if (system, self.wish.docker) not in EXECUTED or self.wish.docker_version:
+        if self.wish.docker == NONE:
+            found += [] if system in {each for each, _ in EXECUTED} else [f"plans for {system}"]
+        elif (system, self.wish.docker) not in EXECUTED or self.wish.docker_version:
             found.append(f"docker from {self.wish.docker} on {system}")
         if any(step.id.startswith("driver") for step in self.steps):
             found.append("the driver")

@@ -180,6 +180,11 @@ def test_what_was_never_executed_is_called_unverified(system: str, wish: str) ->
     assert "unverified: " in found.describe()[-1]
 
 
+def test_a_plan_without_docker_says_nothing_of_docker() -> None:
+    assert plan.make(machine(), Wish(docker="none")).unverified == ""
+    assert plan.make(machine(system="debian-13"), Wish(docker="none")).unverified == "plans for debian-13"
+
+
 def test_the_warning_of_the_docker_group_is_shown() -> None:
     found = plan.make(machine(), Wish(user="alice"))
     assert "is root on this machine" in "\n".join(found.describe())
