@@ -48,7 +48,7 @@ need_for_test() {
         prometheus openssl                                                    # who scrapes gpudock serve; a certificate
         chromium fonts-droid-fallback                                         # the web page, also in Japanese and Chinese
         xvfb xauth openssh-client                                             # windows and shells of environments
-        shellcheck                                                            # emitted scripts
+        shellcheck gpg                                                        # emitted scripts; keys in them
     )
     if grep -q '^ID=ubuntu' /etc/os-release; then # Debian 12 has no plugins: tests bring newer ones
         wanted+=(docker-buildx docker-compose-v2)

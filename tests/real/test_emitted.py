@@ -12,7 +12,8 @@ from real.harness.commands import run
 from unit.provision.install import plans
 
 pytestmark = pytest.mark.real
-NAMES = [each for each in plans.NAMES if each[1] == "everything" or each == ("debian-12", "debs")]  # all kinds of steps
+# Every kind of step is in these; of the others golden files tell that nothing but words differs.
+NAMES = [("debian-12", "debs"), ("debian-12", "everything"), ("ubuntu-24.04", "everything"), ("wsl2", "everything")]
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,33 @@ def test_what_is_not_understood_does_nothing(scripts: list[Path], words: list[st
     assert done.returncode == 2
     assert "usage: sh THIS-FILE" in done.stderr
     assert not (tmp_path / "state").exists()
+
+
+FINGERPRINT = "E9F084527B3459DA89F164E2837CFB7242ABBA70"  # of key.asc, which was made for this test
+
+
+@pytest.mark.parametrize(
+    ("key", "wanted", "said"),
+    [
+        ("key.asc", FINGERPRINT, ""),
+        ("key.asc", "0" * 40, f"has the fingerprint {FINGERPRINT}, not 0000"),
+        ("two-keys.asc", FINGERPRINT, "not used"),
+        ("debian-12-plain.sh", FINGERPRINT, "has the fingerprint (none)"),
+    ],
+)
+def test_a_key_is_believed_by_its_fingerprint_alone(
+    scripts: list[Path], tmp_path: Path, key: str, wanted: str, said: str
+) -> None:
+    functions = scripts[0].read_text().replace('main "$@"', 'fetch() { cp "$1" "$2"; }\nkey_into "$@"')
+    path, kept = tmp_path / "key.sh", tmp_path / "keyrings/kept.gpg"
+    path.write_text(functions)
+    env = {"PATH": "/usr/bin:/bin", "GPUDOCK_INSTALL_STATE": str(tmp_path / "state")}
+    done = run(["sh", str(path), str(plans.FOLDER / key), wanted, str(kept)], env=env, check=False)
+    assert (done.returncode == 0, kept.exists()) == (not said, not said)
+    assert said in done.stderr
+    if not said:
+        shown = run(["gpg", "--homedir", str(tmp_path), "--show-keys", "--with-colons", str(kept)], check=False).stdout
+        assert f":{FINGERPRINT}:" in shown
 
 
 def cloud_init_program() -> Path:

@@ -269,18 +269,67 @@ def test_killed_at_any_moment(fresh: Machine) -> None:
     assert fresh.packages() == before
 
 
-def test_debians_driver_is_found_and_goes_together(fresh: Machine) -> None:
-    """Its sources are added for real; the packages are only resolved: their module needs the kernel's headers."""
-    plan = fresh.gpudock(
-        "install", "--os", "debian-12", "--driver", "distribution", "--emit", "sh", "--gpudock", "/root/gpudock.whl"
-    ).stdout
+FETCH = """
+set -e
+mkdir -p /srv/debs/partial
+apt-get --quiet update >/dev/null
+apt-get --quiet --yes -o Dir::Cache::archives=/srv/debs install --download-only --no-install-recommends \\
+    docker.io ca-certificates procps >/dev/null
+rm -rf /srv/debs/partial /srv/debs/lock
+cd /srv/debs
+sha256sum *.deb >SHA256SUMS
+echo 'Acquire::http::Proxy "http://127.0.0.1:9";' >/etc/apt/apt.conf.d/99no-access
+"""
+
+
+@pytest.mark.soak
+def test_docker_from_files_without_any_access(fresh: Machine) -> None:
+    """The files were fetched elsewhere; a file that was changed on the way is not installed."""
+    fresh.run("sh", "-c", FETCH)
+    before = fresh.packages()
+    words = ("install", "--docker", "debs", "--debs", "/srv/debs", "--driver", "none", "--yes")
+    fresh.run("sh", "-c", "cp /srv/debs/procps*.deb /root/kept; echo >>$(ls /srv/debs/procps*.deb)")
+    refused = fresh.gpudock(*words, check=False)
+    assert refused.returncode == 4
+    assert "FAILED" in refused.stdout + refused.stderr
+    assert fresh.packages() == before
+    fresh.run("sh", "-c", "cp /root/kept $(ls /srv/debs/procps*.deb)")
+    fresh.gpudock(*words)
+    installed(fresh)
+    fresh.gpudock("uninstall", "--yes")
+    assert fresh.packages() == before
+
+
+def test_what_needs_a_gpu_as_far_as_it_goes_without_one(fresh: Machine) -> None:
+    """Debian's sources are added for real; the driver's packages are only resolved: their module needs the kernel's
+    headers. It is not loaded then, so a reboot is asked for. The proxy's files are written, and taken away.
+    """
+    proxy = ("--proxy", "http://user:secret@proxy.example:3128", "--no-proxy", "localhost")
+    words = ("install", "--os", "debian-12", "--driver", "distribution", *proxy, "--emit", "sh", "--gpudock", "/root/g")
     device = "/gpu/bus/pci/devices/0000:00:05.0"
-    script = f"mkdir -p {device}; echo 0x10de >{device}/vendor; echo 0x030200 >{device}/class; cat >/root/install.sh"
-    subprocess.run(fresh.argv("sh", "-c", script), input=plan, text=True, check=True)
+    given(fresh, SCRIPT, fresh.gpudock(*words).stdout)
+    fresh.run("umount", "/var/lib/apt/lists")  # apt has never been asked for anything here
+    fresh.run("sh", "-c", f"mkdir -p {device}; echo 0x10de >{device}/vendor; echo 0x030200 >{device}/class")
+    install = ("env", "GPUDOCK_SYS=/gpu", "sh", SCRIPT)
+
+    fresh.run(*install, "step", "proxies")
+    files = ("/etc/apt/apt.conf.d/80gpudock-proxy", "/etc/sudoers.d/gpudock-proxy", "/etc/default/docker")
+    assert fresh.run("stat", "-c", "%a", *files).stdout.split() == ["600", "440", "600"]
+    shown = fresh.run("apt-config", "dump", "Acquire::https::Proxy").stdout
+    assert shown == 'Acquire::https::Proxy "http://user:secret@proxy.example:3128";\n'
+    said = fresh.run("sh", "-c", ". /etc/default/docker; echo $HTTPS_PROXY $NO_PROXY").stdout
+    assert said == "http://user:secret@proxy.example:3128 localhost\n"
+    fresh.run(*install, "undo", "proxies")
+    assert fresh.run("ls", *files, check=False).stdout == "/etc/default/docker\n"
+
+    fresh.run("sed", "-i", "/^export .*_proxy=/d", SCRIPT)  # that proxy is none
     sources = fresh.run("sh", "-c", SHOW_SOURCES).stdout
-    fresh.run("env", "GPUDOCK_SYS=/gpu", "sh", "/root/install.sh", "step", "driver_source")
+    fresh.run(*install, "step", "driver_source")
     packages = driver.Choice(Wish(driver="distribution"), target.named("debian-12")).packages
     resolved = fresh.run("apt-get", "--simulate", "install", "--no-install-recommends", *packages).stdout
     assert {line.split()[1] for line in resolved.splitlines() if line.startswith("Inst ")} >= {*packages}
-    fresh.run("env", "GPUDOCK_SYS=/gpu", "sh", "/root/install.sh", "undo")
+    asked = fresh.run(*install, "step", "driver_loaded", check=False)
+    assert asked.returncode == 75
+    assert "reboot now, then run this again" in asked.stderr
+    fresh.run(*install, "undo")
     assert fresh.run("sh", "-c", SHOW_SOURCES).stdout == sources

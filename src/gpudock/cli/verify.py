@@ -67,5 +67,6 @@ def _engines(host: HostOptions, wanted: str | None) -> "tuple[Snapshot, list[Eng
         raise HostError("There is no GPU to verify.", mend="gpudock doctor says why")
     found = [each for each in working(machine) if each.name in ({wanted} if wanted else {"docker", "podman"})]
     if not found:
-        raise EngineError("No engine of this machine answers.", mend="gpudock doctor says why")
+        what = f"{wanted} does not answer on this machine." if wanted else "No engine of this machine answers."
+        raise EngineError(what, mend="gpudock doctor says why")
     return machine, found

@@ -3,7 +3,7 @@
 # Each step says what it does, looks whether it is done, does it, looks again, and can take it back.
 # Run it as root, as often as you like: it does what is left. sh THIS-FILE check | list | undo
 # POSIX sh. Not in it: curl piped into a shell, apt-key, unchecked keys, rm of anything it has not made.
-# UNVERIFIED: docker from debs on debian-12, the driver, gpudock by pip: never executed by gpudock's tests. Read it before you run it.
+# UNVERIFIED: the driver, gpudock by pip: never executed by gpudock's tests. Read it before you run it.
 
 set -eu
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -104,6 +104,7 @@ check_driver_source() {
     ! has_gpu || apt-get indextargets 'Identifier: Packages' 'Component: non-free' | grep -q .
 }
 apply_driver_source() {
+    update_lists
     add_non_free
     update_lists
 }

@@ -104,6 +104,7 @@ check_driver_source() {
     ! has_gpu || apt-get indextargets 'Identifier: Packages' 'Component: non-free' | grep -q .
 }
 apply_driver_source() {
+    update_lists
     add_non_free
     update_lists
 }

@@ -99,6 +99,7 @@ HOOK = "gpudock-hook: The start plan no longer fits this machine. The driver cha
             "gpudock: docker cannot. why:  it is old mend: another",
         ),
         (Result(125, "", "docker: a\ndocker: no\x1b[2J\n"), "docker: a 'docker: no\\x1b[2J'"),
+        (Result(126, "", f"{DOCKER_28.partition(chr(10))[0]}\nError: crun: no\n"), "Error: crun: no"),
         (Result(0, "[", ""), "exit code 0"),
     ],
 )

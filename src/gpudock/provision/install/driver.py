@@ -123,7 +123,7 @@ def _sources(choice: Choice) -> tuple[Step, ...]:
             "Debian's parts contrib, non-free and non-free-firmware",
             "Debian keeps NVIDIA's driver there; they are added to the sources that apt has already, with their keys",
             "! has_gpu || apt-get indextargets 'Identifier: Packages' 'Component: non-free' | grep -q .",
-            "add_non_free\nupdate_lists",
+            "update_lists\nadd_non_free\nupdate_lists",  # whose archives they are, apt knows from its lists alone
             "remove_non_free\nupdate_lists",
             network=True,
         ),

@@ -5,9 +5,10 @@ from typing import NamedTuple
 from gpudock.provision.install import basics, docker, driver, old, own, wish
 from gpudock.provision.install.step import Step
 from gpudock.provision.install.target import Target
-from gpudock.provision.install.wish import DISTRIBUTION, NONE, Wish
+from gpudock.provision.install.wish import DEBS, DISTRIBUTION, NONE, Wish
 
-EXECUTED = {("debian-12", DISTRIBUTION)}  # (system, where docker is from), without a driver: tests really run these
+# (system, where docker is from), without a driver: tests really run these
+EXECUTED = {("debian-12", DISTRIBUTION), ("debian-12", DEBS)}
 
 
 class Plan(NamedTuple):

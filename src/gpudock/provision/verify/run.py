@@ -19,7 +19,7 @@ from gpudock.provision.verify.image import Image
 
 NAME = "localhost/gpudock-verify"
 _OURS = re.compile(r"\bgpudock(?:-hook|-runtime)?: (?!SIMULATED)")
-_ADVICE = "Run 'docker "  # run --help' for more information
+_KNOWN = ("Run 'docker ", "gpudock: SIMULATED")  # run --help' for more information
 SECONDS = 120.0  # the first start of a machine whose GPUs sleep takes long
 
 
@@ -85,7 +85,7 @@ def _last(text: str) -> str:
     """What our hook, runtime or program said: engines put half a screen before it. Else the last lines."""
     found = [*_OURS.finditer(text)]
     cut = text[found[-1].start() :] if found else text
-    lines = [line.strip() for line in cut.splitlines() if line.strip() and not line.startswith(_ADVICE)]
+    lines = [line.strip() for line in cut.splitlines() if line.strip() and not line.startswith(_KNOWN)]
     return " ".join(quote(line, 300) for line in (lines[:3] if found else lines[-3:]))
 
 
