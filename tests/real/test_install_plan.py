@@ -198,6 +198,9 @@ def old_containers_are_kept(machine: Machine) -> None:
         machine.run("sh", "-c", "tar -C / -c bin/true | docker import - kept:1")
         volume = ("--volume-driver", "nvidia-docker", "--volume", "nvidia_driver_367.57:/usr/local/nvidia:ro")
         machine.run("docker", "create", "--name", "Train", *volume, "kept:1", "/bin/true")
+        found = json.loads(machine.gpudock("doctor", "--json", check=False).stdout)["findings"]
+        (left,) = (each["evidence"] for each in found if each["id"] == "nvidia-docker-1")
+        assert left == ["volume nvidia_driver_367.57 (docker)", "container Train (docker) uses nvidia_driver_367.57"]
         step = (SCRIPT, "step", "old_containers")
         refused = machine.run(*step, check=False)
         assert refused.returncode == 1

@@ -21,9 +21,9 @@ REBOOT = 75
 @click.option("--os", "system", metavar="SYSTEM", help="For ubuntu-24.04, ubuntu-22.04, debian-12, debian-13 or wsl2.")
 @click.option(
     "--docker",
-    type=click.Choice(["distribution", "docker.com", "debs", "none"]),
-    default="distribution",
-    help="Where Docker comes from. [default: distribution]",
+    type=click.Choice(["auto", "distribution", "docker.com", "debs", "none"]),
+    default="auto",
+    help="Where Docker comes from. [default: auto: as it is here, else the distribution's]",
 )
 @click.option("--docker-version", metavar="V", default="", help="This one, and upgrades leave it alone.")
 @click.option("--debs", metavar="DIR", default="", help="Folder with Docker's .deb files, for --docker debs.")

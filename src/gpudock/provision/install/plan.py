@@ -5,7 +5,7 @@ from typing import NamedTuple
 from gpudock.provision.install import basics, docker, driver, old, own, wish
 from gpudock.provision.install.step import Step
 from gpudock.provision.install.target import Target
-from gpudock.provision.install.wish import DEBS, DISTRIBUTION, NONE, Wish
+from gpudock.provision.install.wish import AUTO, DEBS, DISTRIBUTION, DOCKER_COM, NONE, Wish
 
 # (system, where docker is from), without a driver: tests really run these
 EXECUTED = {("debian-12", DISTRIBUTION), ("debian-12", DEBS)}
@@ -41,6 +41,8 @@ class Plan(NamedTuple):
 def make(target: Target, wanted: Wish) -> Plan:
     """Raises GpudockError for what cannot be meant, or cannot work on that machine."""
     wish.check(wanted)
+    if wanted.docker == AUTO:  # what is there stays
+        wanted = wanted._replace(docker=DOCKER_COM if "docker-ce" in (target.packages or ()) else DISTRIBUTION)
     steps = (
         basics.machine(target),
         *((basics.proxies(wanted),) if wanted.proxy else ()),

@@ -10,7 +10,7 @@ from gpudock.plan.quote import quote
 from gpudock.provision.install.architecture import OPEN, PROPRIETARY
 
 DOCKER_COM, DISTRIBUTION, DEBS, NVIDIA, NONE, AUTO = "docker.com", "distribution", "debs", "nvidia", "none", "auto"
-DOCKERS = (DISTRIBUTION, DOCKER_COM, DEBS, NONE)
+DOCKERS = (AUTO, DISTRIBUTION, DOCKER_COM, DEBS, NONE)
 DRIVERS = (AUTO, DISTRIBUTION, NVIDIA, NONE)
 MODULES = (AUTO, OPEN, PROPRIETARY)
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+:~-]*")
@@ -19,7 +19,7 @@ _HOSTS = re.compile(r"[A-Za-z0-9.,:*/_\[\]-]+")
 
 
 class Wish(NamedTuple):
-    docker: str = DISTRIBUTION
+    docker: str = AUTO
     debs: str = ""  # folder with .deb files
     docker_version: str = ""
     driver: str = AUTO

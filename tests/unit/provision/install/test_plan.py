@@ -118,13 +118,19 @@ def test_a_driver_says_until_when_it_is_maintained() -> None:
 
 def test_old_packages_are_planned_away_where_they_are() -> None:
     here = machine()._replace(packages={"nvidia-docker": "1.0.1-1", "docker-ce": "5:17"})
-    found = plan.make(here, Wish())
+    found = plan.make(here, Wish(docker="distribution"))
     assert ids(found)[1:3] == ["old_containers", "old_packages"]
     assert "nvidia-docker docker-ce" in found.steps[2].apply
     assert "docker.io" not in found.steps[2].apply
     other = plan.make(here._replace(packages={"docker.io": "20.10"}), Wish(docker="docker.com"))
     assert "old_packages" in ids(other)
     assert "old_packages" not in ids(plan.make(here._replace(packages={"docker.io": "20.10"}), Wish()))
+
+
+def test_docker_from_docker_com_stays_where_it_is() -> None:
+    found = plan.make(machine()._replace(packages={"docker-ce": "5:28.5.2"}), Wish())
+    assert found.wish.docker == "docker.com"
+    assert "old_packages" not in ids(found)
 
 
 @pytest.mark.parametrize(
