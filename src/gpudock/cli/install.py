@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gpudock.provision.install.perform import Installation
     from gpudock.provision.install.plan import Plan
     from gpudock.provision.install.target import Target
+    from gpudock.provision.install.wish import Wish
 
 REBOOT = 75
 
@@ -163,21 +164,24 @@ def _check_here(plan: "Plan", system: str | None) -> None:
         raise UsageError("A plan for another machine is not done here.", mend="add --emit sh, or --dry-run")
     if os.geteuid() != 0:
         raise RefusedError("Only root can install.", mend='sudo "$(command -v gpudock)" install ...')
-    if plan.wish.user:
-        _check_user(plan.wish.user)
+    _check_named(plan.wish)
 
 
-def _check_user(name: str) -> None:
-    """Before half an hour of installing, and not after it."""
+def _check_named(wish: "Wish") -> None:
+    """Who and what must be here: told before half an hour of installing, and not after it."""
     import pwd
+    from glob import escape, glob
 
     from gpudock.errors import UsageError
     from gpudock.plan.quote import quote
 
+    if wish.debs and not glob(f"{escape(wish.debs)}/*.deb"):
+        raise UsageError(f"There are no .deb files in {quote(wish.debs)}.", mend="name the folder that has Docker's")
     try:
-        pwd.getpwnam(name)
+        pwd.getpwnam(wish.user or "root")
     except KeyError:
-        raise UsageError(f"There is no user {quote(name)} here.", mend="name another, or: sudo adduser NAME") from None
+        mend = "name another, or: sudo adduser NAME"
+        raise UsageError(f"There is no user {quote(wish.user)} here.", mend=mend) from None
 
 
 def _agreed(question: str) -> bool:

@@ -71,11 +71,20 @@ def test_a_script_for_machines_like_this_one_installs_gpudock_there() -> None:
 
 
 @pytest.mark.usefixtures("debian")
-def test_a_user_who_is_not_here_is_told_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--user", "nobody-of-that-name"), "There is no user nobody-of-that-name here."),
+        (("--docker", "debs", "--debs", "/nowhere"), "There are no .deb files in /nowhere."),
+    ],
+)
+def test_what_must_be_here_is_told_before_anything_is_done(
+    monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
+) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    error = invoked("install", "--user", "nobody-of-that-name", "--yes").exception
+    error = invoked("install", *words, "--yes").exception
     assert isinstance(error, UsageError)
-    assert error.what == "There is no user nobody-of-that-name here."
+    assert error.what == said
 
 
 def test_drivers_as_json_have_names() -> None:
