@@ -33,7 +33,9 @@ class MissingVariantError(HostError):
 class Chosen(NamedTuple):
     """The devices that a container will get."""
 
-    devices: tuple[str, ...]  # CDI device names, ("all",) when it is every one
+    devices: tuple[
+        str, ...
+    ]  # CDI device names; ("all",) only who asks for all gets: more may come before the next start
     visible: tuple[str, ...]  # the same for NVIDIA_VISIBLE_DEVICES
     number: int  # of devices; -1: not known
     uuids: tuple[str, ...]  # of the GPUs and MIG devices, as far as they are known
@@ -65,7 +67,7 @@ class PlanOffer(NamedTuple):
         if named and capabilities.label(wanted) not in self.plan["variants"]:
             raise _no_variant(wanted)
         everything = {device.uuid for device in selected} == {device.uuid for device in select(self.plan, Request(ALL))}
-        names = ("all",) if everything else tuple(device.name for device in selected)
+        names = (ALL,) if request.devices == ALL else tuple(device.name for device in selected)
         uuids = tuple(device.uuid for device in selected)
         return Chosen(
             devices=tuple(device_name(name, wanted) for name in names),
@@ -103,8 +105,9 @@ class NamesOffer(NamedTuple):
                 )
         else:
             names = counted
-        everything = set(names) == set(counted) or not isinstance(request.devices, (tuple, int))
-        chosen = (ALL,) if everything and ALL in self.names else names
+        certain = isinstance(request.devices, (tuple, int))
+        everything = set(names) == set(counted) or not certain
+        chosen = (ALL,) if ALL in self.names and not certain else names
         if not chosen:
             raise RefusedError(
                 f"{request.source} asks for a GPU, but {self.source} has none.",

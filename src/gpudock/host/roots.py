@@ -38,7 +38,8 @@ def folders_for(driver_root: str | None, dev_root: str | None, simulated: str | 
     """
     if simulated and (driver_root or dev_root):
         raise UsageError("--simulated cannot be combined with --driver-root or --dev-root.")
-    driver = _folder(simulated or driver_root or "/")
+    make = f"make one with: sudo gpudock simulate make {simulated}"
+    driver = _folder(simulated, make) if simulated else _folder(driver_root or "/")
     if os.path.isfile(os.path.join(driver, SIMULATED)):
         return Folders(
             driver=driver,
@@ -49,15 +50,13 @@ def folders_for(driver_root: str | None, dev_root: str | None, simulated: str | 
         )
     if simulated:
         raise HostError(
-            f"{driver} is not a simulated host.", why=f"it holds no {SIMULATED}", mend="make one with: gpudock simulate"
+            f"{driver} is not a simulated host.", why=f"it holds no {SIMULATED}", mend=f"name another folder, or {make}"
         )
     return Folders(driver=driver, dev=_folder(dev_root or driver))
 
 
-def _folder(path: str) -> str:
+def _folder(path: str, mend: str = "give the folder that holds the driver's usr/, lib/ and dev/") -> str:
     folder = os.path.abspath(path)
     if not os.path.isdir(folder):
-        raise HostError(
-            f"{folder} is not a folder.", mend="give the folder that holds the driver's usr/, lib/ and dev/"
-        )
+        raise HostError(f"{folder} is not a folder.", mend=mend)
     return folder

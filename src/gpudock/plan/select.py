@@ -133,10 +133,11 @@ def _divided(parent: Selected, instances: "list[Selected]", request: "Request") 
             f"{request.source} asks for GPU {parent.name}, which is in MIG mode and not divided yet.",
             mend=f"sudo nvidia-smi mig -i {parent.name} -cgi PROFILE -C",
         )
+    first, all_of_it = instances[0].name, ",".join(each.name for each in instances)
     return RefusedError(
         f"{request.source} asks for GPU {parent.name}, which is divided into MIG devices and cannot be had whole.",
         why="it has " + _listed(instances),
-        mend=f"ask for one of them, such as {instances[0].name}, or for " + ",".join(each.name for each in instances),
+        mend=f"ask for one of them, such as {first}, or for {all_of_it}" if all_of_it != first else f"ask for {first}",
     )
 
 

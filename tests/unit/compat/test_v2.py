@@ -141,9 +141,10 @@ def test_version(bare: Host) -> None:
     assert bare.start("-D", "version") == Start(("docker", "-D", "version"), banner="NVIDIA Docker: 2.13.0\n")
 
 
-@pytest.mark.parametrize("value", ["0, 1", "0 1", "1,,0", "GPU-00000000 GPU-00000001"])
+@pytest.mark.parametrize("value", ["0, 1", "0 1", "0,,1", "GPU-00000000 GPU-00000001"])
 def test_nv_gpu(host: Host, value: str) -> None:
-    assert host.start("run", "image", env={"NV_GPU": value}).argv == ("docker", "run", *ALL, "image")
+    both = (*device("0"), *device("1"))
+    assert host.start("run", "image", env={"NV_GPU": value}).argv == ("docker", "run", *both, "image")
 
 
 def test_who_asks_first(host: Host) -> None:

@@ -142,7 +142,7 @@ def test_somebody_elses_specification(where: Paths) -> None:
     machine.foreign(Path(where.cdi))
     wanted = wish("--gpus", 'device=0,"capabilities=utility"', "image")
     found = prepared(wanted, where, answers(where))
-    assert "nvidia.com/gpu=all" in found.argv
+    assert "nvidia.com/gpu=0" in found.argv
     assert "not only utility" in found.notes[0]
     broken = {"containerEdits": {"mounts": [{"hostPath": "/gone", "containerPath": "/x"}]}}
     machine.foreign(Path(where.cdi), changes=broken)

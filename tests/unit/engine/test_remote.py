@@ -44,7 +44,7 @@ def test_a_machine_that_is_reached_by_ssh_tells_its_facts() -> None:
     assert notes == ()
     assert (offer.driver, offer.cuda) == ("580.159.04", "13.0")
     chosen = offer.choose(parse_gpus("1"), DEFAULT, named=True)
-    assert chosen.devices == ("all.compute.utility",)
+    assert chosen.devices == ("0.compute.utility",)
     assert chosen.uuids == (H200.gpus[0].uuid,)
     assert chosen.known
 

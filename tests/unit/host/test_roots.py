@@ -32,5 +32,9 @@ def test_folders_that_cannot_be_meant(tmp_path: Path) -> None:
         roots_for(None, None, str(tmp_path))
     with pytest.raises(HostError, match="is not a folder"):
         roots_for(str(tmp_path / "none"), None, None)
+    for name in (".", "none"):  # somebody who tries simulated GPUs is told how to make them
+        with pytest.raises(HostError) as caught:
+            roots_for(None, None, str(tmp_path / name))
+        assert "gpudock simulate make " in caught.value.mend
     with pytest.raises(UsageError):
         roots_for("/", None, str(tmp_path))

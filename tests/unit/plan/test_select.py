@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -13,7 +13,7 @@ from gpudock.plan.select import select
 from unit.plan.plans import UUIDS, gpu, plan_of, plan_with
 
 if TYPE_CHECKING:
-    from gpudock.plan.document import Plan
+    from gpudock.plan.document import Gpu, Plan
 
 TWO = plan_with(gpu(0), gpu(1))
 MIXED = plan_with()
@@ -95,6 +95,13 @@ def test_a_divided_gpu_cannot_be_had_whole(text: str) -> None:
     assert "1:0" in caught.value.why
     assert MIG_10 in caught.value.why
     assert "such as 1:0, or for 1:0,1:1" in caught.value.mend
+
+
+def test_a_gpu_with_one_mig_device_names_it_once() -> None:
+    divided = {**MIXED["gpus"][1], "instances": MIXED["gpus"][1]["instances"][:1]}
+    with pytest.raises(RefusedError) as caught:
+        names(plan_of([cast("Gpu", divided)]), "1")
+    assert caught.value.mend == "ask for 1:0"
 
 
 def test_gpus_in_mig_mode_without_mig_devices() -> None:
