@@ -30,14 +30,19 @@ def plan(settings: "Settings") -> "Plan":
         return found
     from gpudock.start import renew  # noqa: PLC0415
 
-    if not renew.may_refresh(settings):
+    # What has come since may be something that refresh does not take in, a broken GPU: then the plan stays good, and
+    # not each start is to wait for another refresh.
+    if not renew.may_refresh(settings) or renew.was_in_vain(settings, grown):
         return found
-    # What has come since may be something that refresh does not take in, a broken GPU: then the plan stays good.
     try:
         renew.refresh(settings, because=HostError(grown))
-        return _fitting(settings.specs)
+        found = _fitting(settings.specs)
+        left = _grown(found)
     except GpudockError:
-        return found
+        left = grown
+    if left:
+        renew.note_in_vain(settings, left)
+    return found
 
 
 def _fitting(specs: "tuple[str, ...]") -> "Plan":
@@ -64,16 +69,20 @@ def _grown(found: "Plan") -> str:
     proc = found["key"]["proc"]
     minors = found["key"]["mig_minors"]
     known = {key.bus_id(bus) for bus in found["key"]["gpus"]}
-    for name in _names(f"{proc}/driver/nvidia/gpus"):
-        if key.bus_id(name) not in known:
-            return f"there is a new GPU at {name}"
+    come = [
+        f"there is a new GPU at {name}"
+        for name in _names(f"{proc}/driver/nvidia/gpus")
+        if key.bus_id(name) not in known
+    ]
     for gpu in found["gpus"]:
         folder = f"{proc}/driver/nvidia/capabilities/gpu{gpu['minor']}/mig"
         for instance in _names(folder):
-            for part in _names(f"{folder}/{instance}"):
-                if part.startswith("ci") and f"gpu{gpu['minor']}/{instance}/{part}/access" not in minors:
-                    return f"GPU {gpu['index']} has a new MIG device {instance}/{part}"
-    return ""
+            come += [
+                f"GPU {gpu['index']} has a new MIG device {instance}/{part}"
+                for part in _names(f"{folder}/{instance}")
+                if part.startswith("ci") and f"gpu{gpu['minor']}/{instance}/{part}/access" not in minors
+            ]
+    return "; ".join(sorted(come))
 
 
 def _names(folder: str) -> "list[str]":

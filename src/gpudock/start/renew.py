@@ -4,7 +4,7 @@ import os
 import time
 
 from gpudock.errors import GpudockError, HostError
-from gpudock.start import current, reading
+from gpudock.start import current, oci, plans, reading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ _WHOLE = "4294967295"  # users in the machine's own user namespace
 _SAID = 4096  # bytes of what refresh says that are read
 _TOLD = 1000  # characters of that in a message, which has to have room for what to do
 _STEP = 0.01  # seconds
+_AGAIN = 600.0  # seconds; a GPU that was broken may have been reset
 
 
 def may_refresh(settings: "Settings") -> bool:
@@ -34,6 +35,31 @@ def refresh(settings: "Settings", *options: str, because: GpudockError) -> None:
         raise HostError(
             because.what, why=f"{because.why or 'refresh'}; and refresh: {said}", mend=current.MEND
         ) from because
+
+
+def was_in_vain(settings: "Settings", grown: str) -> bool:
+    """Whether refresh has left out this very thing not long ago."""
+    path = _note(settings)
+    try:
+        same = plans.trusted(path, _SAID) == _text(grown)
+        return same and 0 <= time.time() - os.stat(path).st_mtime < _AGAIN
+    except (GpudockError, OSError):
+        return False
+
+
+def note_in_vain(settings: "Settings", grown: str) -> None:
+    try:
+        oci.put(_note(settings), _text(grown), 0o644, (0, 0))
+    except GpudockError:  # a full disk: then the next start asks again
+        return
+
+
+def _note(settings: "Settings") -> str:
+    return settings.specs[-1] + ".left-out"
+
+
+def _text(grown: str) -> bytes:
+    return grown.encode(errors="replace")[:_SAID]
 
 
 def _run(command: "tuple[str, ...]", environment: "Mapping[str, str]") -> "tuple[int, str]":

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _LINE = 4096  # bytes of a message
 _ENVIRONMENT = 8 << 20  # bytes
+_SETS = 16  # of capabilities that starts may have prepared: each makes the plan longer, which is read at every start
 _MAGIC = ("/proc/self/", "/proc/thread-self/", "/dev/fd/", "/dev/std")
 
 
@@ -139,6 +140,9 @@ def _choose(found: "Settings", wanted: "Asked") -> "tuple[Plan, Variant, tuple[S
         )
         from gpudock.start import renew  # noqa: PLC0415  hardly any start needs it
 
+        if len(plan["variants"]) >= _SETS:  # images choose these, and no image is to fill the machine
+            missing.why = f"containers have asked for {_SETS} sets already, and more are made for root alone"
+            raise missing
         if not renew.may_refresh(found):
             raise missing
         renew.refresh(found, "--capabilities", asked_for, because=missing)

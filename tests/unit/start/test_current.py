@@ -1,6 +1,8 @@
 """The plan that is in place, and when it is not believed. That refresh is really run: tests/real."""
 
 import json
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 
 from gpudock.errors import GpudockError, HostError
 from gpudock.plan.document import Plan
-from gpudock.start import current, key, settings
+from gpudock.start import current, key, renew, settings
 from gpudock.start.settings import Settings
 from unit.plan.plans import gpu, plan_of
 
@@ -89,6 +91,31 @@ def test_a_new_mig_device_is_noticed_and_a_part_of_one_is_not(place: Place, tmp_
     (instance / "ci0").mkdir()
     assert current._grown(plan) == "GPU 0 has a new MIG device gi5/ci0"
     assert current.plan(found) == plan
+
+
+def test_what_refresh_leaves_out_is_not_asked_for_at_each_start(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broken GPU stays in the driver's list; each refresh would take as long as the driver needs to say so."""
+    found, asked = place(plan_of([])), []
+    monkeypatch.setattr(renew, "may_refresh", lambda _: True)
+    monkeypatch.setattr(renew, "refresh", lambda *_, because: asked.append(because.what))
+    gpus = tmp_path / "proc/driver/nvidia/gpus"
+    (gpus / "0000:09:00.0").mkdir(parents=True)
+    for _ in range(3):
+        current.plan(found)
+    assert asked == ["there is a new GPU at 0000:09:00.0"]
+    (gpus / "0000:0a:00.0").mkdir()
+    for _ in range(3):
+        current.plan(found)
+    assert asked[1:] == ["there is a new GPU at 0000:09:00.0; there is a new GPU at 0000:0a:00.0"]
+    note = tmp_path / "spec.json.left-out"
+    os.utime(note, (0, time.time() - 3600))  # it may work again
+    current.plan(found)
+    assert len(asked) == 3
+    note.chmod(0o666)  # anybody could have written it
+    current.plan(found)
+    assert len(asked) == 4
 
 
 def test_a_plan_of_somebody_elses_is_not_believed(place: Place, tmp_path: Path) -> None:
