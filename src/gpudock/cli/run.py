@@ -92,10 +92,12 @@ def _refuse_others(arguments: "Arguments", verb: str) -> None:
 def _engine(verb: str, arguments: "Arguments", environment: "Mapping[str, str]") -> int:
     from gpudock.engine import detect
     from gpudock.engine.base import plain
-    from gpudock.plan.request import NONE, VOID, parse_gpus
+    from gpudock.plan.request import NONE, VISIBLE_DEVICES, VOID, parse_gpus
 
     gpus = arguments.own.get("gpus")
     request = parse_gpus(gpus) if gpus is not None else None
+    if request is not None and request.devices in {NONE, VOID}:  # CUDA images ask by themselves where a runtime listens
+        arguments = arguments._replace(flags=(*arguments.flags, "-e", f"{VISIBLE_DEVICES}={VOID}"))
     if "snapshot" in arguments.own:
         return _elsewhere(verb, arguments, request, environment)
     clients = detect.clients(arguments.own, detect.this_machine(environment))

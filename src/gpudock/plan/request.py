@@ -40,7 +40,7 @@ def parse_gpus(text: str) -> Request:
     """The value of docker's --gpus, as docker reads it. Raises UsageError.
 
     Where docker's reading ends in an error, what was plainly meant is taken instead: values after `device=` or
-    `capabilities=` need no quotes (device=0,1), spaces do not count, and `none` is the driver without a GPU.
+    `capabilities=` need no quotes (device=0,1), spaces do not count, and there is `none`.
     """
     from gpudock.plan import gpus_flag  # noqa: PLC0415  container start never sees this flag
 

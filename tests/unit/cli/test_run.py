@@ -39,11 +39,18 @@ def refused(*words: str) -> GpudockError:
     return error
 
 
-@pytest.mark.parametrize("gpus", [(), ("--gpus", "none"), ("--gpus=0",)])
+@pytest.mark.parametrize(
+    ("gpus", "added"),
+    [
+        ((), ""),
+        (("--gpus", "none"), " -e NVIDIA_VISIBLE_DEVICES=void"),  # whatever the image asks a default runtime for
+        (("--gpus=0",), " -e NVIDIA_VISIBLE_DEVICES=void"),
+    ],
+)
 @pytest.mark.usefixtures("path")
-def test_without_gpus_it_is_the_engines_own_command(gpus: tuple[str, ...]) -> None:
+def test_without_gpus_it_is_the_engines_own_command(gpus: tuple[str, ...], added: str) -> None:
     found = ran("--dry-run", "--rm", *gpus, "-e", "A=b c", "image", "sh", "-c", "echo --gpus")
-    assert found.stdout == "podman run --rm -e 'A=b c' image sh -c 'echo --gpus'\n"
+    assert found.stdout == f"podman run --rm -e 'A=b c'{added} image sh -c 'echo --gpus'\n"
     assert found.exit_code == 0
 
 

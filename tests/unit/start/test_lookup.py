@@ -145,7 +145,7 @@ def test_other_errors_are_no_reason_to_look_elsewhere() -> None:
         lookup.is_usable(broken)
 
 
-def test_a_look_up_that_is_disturbed_is_tried_again_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_up_that_is_disturbed_is_tried_again_and_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
     def disturbed(*_: object) -> int:
@@ -153,10 +153,14 @@ def test_a_look_up_that_is_disturbed_is_tried_again_and_ends(monkeypatch: pytest
         raise OSError([errno.EAGAIN, errno.EXDEV][len(asked) % 2], "moved")
 
     monkeypatch.setattr(syscalls, "call", disturbed)
-    with pytest.raises(OSError) as raised:
-        openat2.resolve(0, "x")
-    assert raised.value.errno in {errno.EAGAIN, errno.EXDEV}
-    assert len(asked) == openat2.TRIES
+    (tmp_path / "x").mkdir()
+    root = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
+    seen = [answer(openat2.resolve, root, path, follow=True) for path in ("x/../x", "none")]
+    os.close(root)
+    there = (tmp_path / "x").stat()
+    assert seen[0] == (there.st_dev, there.st_ino, there.st_mode)
+    assert seen[1] == errno.ENOENT
+    assert len(asked) == 2 * openat2.TRIES
 
 
 def test_system_calls_fail_as_python_does() -> None:
