@@ -18,6 +18,7 @@ from real.harness.engines import Engine
 
 BASE = "localhost/gpudock-test/notebook:1"
 _SYSTEM = (
+    "apt",
     "python3",
     "python3-pip",
     "python3-venv",

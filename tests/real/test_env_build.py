@@ -72,7 +72,7 @@ def test_from_a_file_to_the_same_image_twice(gpudock: Product, cdi_engine: Engin
     assert again.stdout.strip() == image
     assert packages(engine, image) == before
     states = {json.loads(line)["state"] for line in again.stderr.splitlines() if line.startswith("{")}
-    assert states == {"started", "done"}
+    assert {"started", "done"} <= states <= {"started", "done", "cached"}  # BuildKit says so of the base
     cached = call(gpudock, engine, tmp_path, "build", *HOST)
     assert cached.stderr.count(" cached ") >= 4
 
@@ -155,5 +155,5 @@ def test_without_gpudock_the_same_image(gpudock: Product, docker28: Engine, tmp_
     file = str(tmp_path / "eject/compose.yaml")
     ids = {"UID": "4321", "GID": "4321"}
     told = run([*engines.compose(), "-f", file, "config"], env={**docker28.env, **ids}).stdout
-    assert "GPUDOCK_UID: '4321'" in told
+    assert "GPUDOCK_UID: '4321'" in told.replace('"', "'")
     docker28.run("image", "rm", "ejected")

@@ -68,8 +68,8 @@ def pack(tree: Path, tar: Path) -> None:
 def debian(tar: Path, *include: str) -> None:
     """The machine's own distribution, minimal, with apt and dpkg's database, and the probe, as a tar."""
     without = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("man", "locale", "doc")]
-    more = [f"--include={','.join(include)}"] if include else []
-    bootstrap = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=tar", *more, *without]
+    packages = f"--include={','.join(('apt', *include))}"  # which Ubuntu does not require
+    bootstrap = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=tar", packages, *without]
     run([*bootstrap, archive.codename(), str(tar), archive.source()], timeout=600)
     probe = tar.with_name(tar.name + ".probe")
     compile_probe("gcc", probe)
