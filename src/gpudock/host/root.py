@@ -88,8 +88,10 @@ class Root:
         follow = 0 if self._own else os.O_NOFOLLOW
         fd = os.open(self.host(real), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | follow)
         try:
-            with open(fd, "rb", closefd=False) as file:
-                return file.read(limit)
+            data = os.read(fd, limit)
+            while len(data) < limit and (more := os.read(fd, limit - len(data))):
+                data += more
+            return data
         finally:
             os.close(fd)
 

@@ -39,6 +39,7 @@ class Machine:
         self._engines, self._wait = engines, wait
         self._looks = 0
         self._used: dict[str, Use] = {}
+        self._wishes: dict[int, tuple[Seen, tuple[Wanted, ...]]] = {}
         self._at_home: dict[int, tuple[Seen, Known | None, Home]] = {}
         self.problems = (APART,) if own_namespace(proc) and not simulated else ()
 
@@ -54,12 +55,13 @@ class Machine:
 
     def _homes(self, pids: set[int]) -> dict[int, Home]:
         seen = self._processes.look(pids)
-        wanted = {pid: self._wanted(each) for pid, each in seen.items()}
-        known = self._engines.find({each for all_of in wanted.values() for each in all_of}, self._wait)
         anew = self._looks % HOME_EVERY == 0
+        before = {} if anew else self._wishes
+        self._wishes = {pid: self._wish(each, before.get(pid)) for pid, each in seen.items()}
+        known = self._engines.find({each for _, all_of in self._wishes.values() for each in all_of}, self._wait)
         homes = {}
         for pid, each in seen.items():
-            hit = next((known[one] for one in wanted[pid] if one in known), None)
+            hit = next((known[one] for one in self._wishes[pid][1] if one in known), None)
             there = None if anew else self._at_home.get(pid)
             if there is None or there[0] is not each or there[1] is not hit:
                 there = (each, hit, self._home(each, hit))
@@ -68,6 +70,10 @@ class Machine:
         for pid in self._at_home.keys() - homes.keys():
             del self._at_home[pid]
         return homes
+
+    def _wish(self, seen: Seen, before: tuple[Seen, tuple[Wanted, ...]] | None) -> tuple[Seen, tuple[Wanted, ...]]:
+        """The containers that a process may be in; what was found out of this very process before."""
+        return before if before is not None and before[0] is seen else (seen, self._wanted(seen))
 
     def _wanted(self, seen: Seen) -> tuple[Wanted, ...]:
         if not seen.place.ids or seen.place.engine == "cri":  # the engines that are asked here do not know those
@@ -90,8 +96,8 @@ class Machine:
         )
 
     def _use(self, homes: dict[int, Home]) -> dict[str, Use]:
-        places = {each.container: dict(each.seen.place.paths) for each in homes.values() if each.container}
+        places = {each.container: each.seen.place.paths for each in homes.values() if each.container}
         if self._looks % USE_EVERY == 0 or places.keys() - self._used.keys():
-            self._used = self._uses.look(places)
+            self._used = self._uses.look({container: dict(paths) for container, paths in places.items()})
         self._looks += 1
         return self._used

@@ -57,9 +57,9 @@ class Uses:
         )
 
     def _version_2(self, place: str) -> Use:
-        used = self._pairs(f"{place}/cpu.stat").get("usage_usec")
+        used = self._pair(f"{place}/cpu.stat", "usage_usec")
         limit = self._text(f"{place}/memory.max")
-        cached = self._pairs(f"{place}/memory.stat").get("inactive_file", 0)
+        cached = self._pair(f"{place}/memory.stat", "inactive_file") or 0
         read, written = _io(self._text(f"{place}/io.stat"), "rbytes=", "wbytes=")
         return Use(
             cpu_seconds=GONE if used is None else used / 1e6,
@@ -77,7 +77,7 @@ class Uses:
             memory: int | Missing = GONE
             limit: int | Missing | None = GONE
         else:
-            cached = self._pairs(f"{place('memory')}/memory.stat").get("total_inactive_file", 0)
+            cached = self._pair(f"{place('memory')}/memory.stat", "total_inactive_file") or 0
             memory = _without(self._number(f"{place('memory')}/memory.usage_in_bytes"), cached)
             limit = self._number(f"{place('memory')}/memory.limit_in_bytes")
         used = self._number(f"{place('cpuacct')}/cpuacct.usage") if container in paths.get("cpuacct", "") else GONE
@@ -99,9 +99,10 @@ class Uses:
         text = self._text(path)
         return int(text) if text.isdecimal() else GONE
 
-    def _pairs(self, path: str) -> dict[str, int]:
-        lines = (line.split() for line in self._text(path).splitlines())
-        return {words[0]: int(words[1]) for words in lines if len(words) == 2 and words[1].isdecimal()}
+    def _pair(self, path: str, name: str) -> int | None:
+        """Of a file with a name and a number on each line."""
+        found = f"\n{self._text(path)}\n".partition(f"\n{name} ")[2].partition("\n")[0]
+        return int(found) if found.isdecimal() else None
 
 
 def _without(value: int | Missing, cached: int) -> int | Missing:
