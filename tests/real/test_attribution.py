@@ -1,10 +1,15 @@
 """From a GPU to a container of a real engine, and to its owner."""
 
+import contextlib
 import json
+import os
+import shutil
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +29,7 @@ from gpudock.testing.simulate import build, description
 from real.harness import images, subordinate
 from real.harness.commands import run
 from real.harness.engines import Engine
+from real.harness.product import Product, product
 from real.harness.rootless import Rootless, rootless_podman
 
 pytestmark = pytest.mark.real
@@ -34,6 +40,12 @@ def gpus(session_root: Path) -> Path:
     folder = session_root / "attributed"
     build.build(description.make(2, "H200", "580.159.04"), str(folder), runner=proc.run)
     return folder
+
+
+@pytest.fixture
+def gpudock(session_root: Path) -> Iterator[Product]:
+    with product(session_root) as made:
+        yield made
 
 
 @pytest.fixture
@@ -141,6 +153,66 @@ def test_podman_of_a_user_is_seen_by_root(rootless: Rootless) -> None:
         assert (person.name, person.uid, person.containers) == ("daemon", 1, (identity,))
     finally:
         rootless("rm", "--force", "--time", "0", "own", check=False)
+
+
+def test_serve_in_a_container_names_the_others(docker28: Engine, gpudock: Product) -> None:
+    """As docs/monitoring.md has it, with this machine's Python and this checkout instead of an image that has gpudock."""
+    worker = docker28.run(
+        *("run", "-d", "--name", "gpudock-worker", "--network", "none", "--label", "gpudock.owner=alice"),
+        *(images.load(docker28, "busybox"), "/bin/sleep", "100"),
+    ).stdout.strip()
+    folders = [str(Path(each).resolve()) for each in sys.path if each.endswith(("site-packages", "/src"))]
+    client = Path(str(shutil.which("docker", path=docker28.env["PATH"]))).resolve()
+    bundle = client.parents[1]  # with the libraries that this docker brings
+    host = docker28.env["DOCKER_HOST"].removeprefix("unix://")
+    ours = ("/sys/fs/cgroup", "/etc/passwd", "/etc/subuid", str(bundle), *folders)
+    python = os.path.realpath(f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}")
+    mounts = [f"{host}:/var/run/docker.sock", f"{client}:/bin/docker:ro", f"{python}:/bin/python3:ro"]
+    mounts += [
+        "/usr/lib:/lib:ro",
+        "/usr/lib:/usr/lib:ro",
+        "/usr/lib64:/lib64:ro",
+        *(f"{each}:{each}:ro" for each in ours),
+    ]
+    words = ["--pid=host", "--cgroupns=host", "--network=host", *(word for each in mounts for word in ("-v", each))]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    try:
+        pid = docker28.run("inspect", "--format", "{{.State.Pid}}", worker).stdout.strip()
+        described = json.loads(gpudock("simulate", "describe", "--gpus", "1").stdout)
+        described["gpus"][0]["processes"] = [{"pid": int(pid), "name": "sleep", "used_memory": 1 << 20}]
+        (gpudock.folder / "described.json").write_text(json.dumps(described))
+        gpudock.simulate("--description", str(gpudock.folder / "described.json"))
+        gpudock.refresh()
+        gpudock(
+            *("run", "--engine", "docker", "-d", "--name", "gpudock-serve", "--gpus", "all", *words),
+            *("-e", f"PYTHONPATH={':'.join(folders)}", images.load(docker28, "busybox")),
+            *("/bin/python3", "-m", "gpudock", "serve", "--listen", f"127.0.0.1:{port}"),
+            env=docker28.env,
+        )
+        sample = until(lambda: _served(port), docker28)
+        (container,) = sample["containers"]
+        assert (container["name"], container["id"], container["owner"]["name"]) == ("gpudock-worker", worker, "alice")
+        assert container["gpus"] == [sample["gpus"][0]["uuid"]]
+        assert sample["problems"] == []
+        assert container["use"]["cpu_seconds"] >= 0
+    finally:
+        docker28.run("rm", "--force", "gpudock-serve", "gpudock-worker", check=False)
+
+
+def _served(port: int) -> Any:
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/sample") as answer:
+        sample = json.load(answer)
+        return sample if any(each["name"] for each in sample["containers"]) else None
+    return None
+
+
+def until(condition: Callable[[], Any], engine: Engine) -> Any:
+    for _ in range(200):
+        if found := condition():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(engine.run("logs", "gpudock-serve", check=False))
 
 
 def test_a_container_without_the_machines_process_ids_is_known() -> None:

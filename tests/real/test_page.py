@@ -119,11 +119,9 @@ def test_scripts_that_are_put_in_do_not_run(opened: Open) -> None:
     "context",
     [
         {"color_scheme": "light"},
-        {"color_scheme": "dark"},
-        {"color_scheme": "light", "viewport": PHONE, "is_mobile": True, "has_touch": True, "locale": "ja-JP"},
         {"color_scheme": "dark", "viewport": PHONE, "is_mobile": True, "has_touch": True, "locale": "zh-CN"},
     ],
-    ids=["light", "dark", "phone", "phone-dark"],
+    ids=["light", "phone-dark"],
 )
 def test_axe_finds_nothing_serious(opened: Open, context: dict[str, Any]) -> None:
     page = opened(bypass_csp=True, **context)
@@ -138,12 +136,14 @@ def test_axe_finds_nothing_serious(opened: Open, context: dict[str, Any]) -> Non
     assert told == []
 
 
-@pytest.mark.parametrize("locale", ["en-GB", "ja-JP", "zh-CN"])
-def test_nothing_is_wider_than_the_window(opened: Open, locale: str) -> None:
-    page = opened(locale=locale)
-    for width in (1280, 768, 390, 320):
-        page.set_viewport_size({"width": width, "height": 800})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+def test_nothing_is_wider_than_the_window(opened: Open) -> None:
+    page = opened()
+    for language in ("en", "ja", "zh"):
+        page.set_viewport_size({"width": 1280, "height": 800})
+        page.locator("#language").select_option(language)
+        for width in (1280, 768, 390, 320):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, language
 
 
 def test_languages_by_browser_and_by_switch(opened: Open, seen: Seen) -> None:

@@ -1,4 +1,7 @@
-"""gpudock serve with real clients: Prometheus, promtool, a thousand slow ones, garbage; and with a driver that hangs."""
+"""gpudock serve with real clients: promtool, a thousand slow ones, garbage; and with a driver that hangs.
+
+Prometheus scrapes it in test_dashboards.
+"""
 
 import contextlib
 import http.client
@@ -128,40 +131,6 @@ def test_promtool_has_of_the_others_only_to_say_how_they_are_called(server: Serv
     assert not any("parse" in line.lower() for line in said)
 
 
-def test_prometheus_scrapes_it(server: Server, tmp_path: Path) -> None:
-    config = f"""
-global: {{scrape_interval: 1s}}
-scrape_configs:
-  - job_name: gpudock
-    static_configs: [{{targets: ["127.0.0.1:{server.port}"]}}]
-"""
-    (tmp_path / "prometheus.yml").write_text(config)
-    port = free_port()
-    argv = ["prometheus", f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data"]
-    argv += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
-    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def query(text: str) -> Any:
-        with (
-            contextlib.suppress(OSError),
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?query={text}", timeout=5) as answer,
-        ):
-            return json.load(answer)["data"]["result"]
-        return None
-
-    try:
-        up = until(lambda: [each for each in query("up") or [] if each["value"][1] == "1"], 40)
-        assert up[0]["metric"]["job"] == "gpudock"
-        util = until(lambda: query("DCGM_FI_DEV_GPU_UTIL"))
-        assert {each["metric"]["gpu"] for each in util} == {"0"}  # the second is divided, and has no figure of its own
-        assert len(query("gpudock_gpu_power_watts")) == 2
-        (scraped,) = query("scrape_samples_scraped")
-        assert int(scraped["value"][1]) > 100
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
 def test_events_come_as_they_are_made(server: Server) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     connection.request("GET", "/api/v1/events")
@@ -264,20 +233,15 @@ def test_a_driver_that_hangs(gpus: Path, tmp_path: Path) -> None:
         until(lambda: server.metric("gpudock_collect_success") == 1, 40)
 
 
-def test_it_ends_at_once_and_takes_its_child_along(gpus: Path, tmp_path: Path) -> None:
-    with serving(gpus, tmp_path) as server:
-        (child,) = server.child()
-        server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(5) == 0
-        until(lambda: not Path(f"/proc/{child}").exists(), 5)
-
-
-def test_a_child_that_is_killed_is_replaced(gpus: Path, tmp_path: Path) -> None:
+def test_a_child_that_is_killed_is_replaced_and_the_last_one_is_taken_along(gpus: Path, tmp_path: Path) -> None:
     with serving(gpus, tmp_path) as server:
         (child,) = server.child()
         os.kill(child, signal.SIGKILL)
-        until(lambda: [each for each in server.child() if each != child], 20)
+        (child,) = until(lambda: [each for each in server.child() if each != child], 20)
         until(lambda: server.metric("gpudock_collect_success") == 1)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(5) == 0
+        until(lambda: not Path(f"/proc/{child}").exists(), 5)
 
 
 def test_old_exporters_on_their_ports(gpus: Path, tmp_path: Path) -> None:
