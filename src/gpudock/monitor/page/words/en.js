@@ -48,7 +48,7 @@ export default {
   xid: "Xid error {code} ({n}×)",
   eccErrors: "uncorrected memory errors: {n}",
   remapPending: "memory rows wait for a reset",
-  recovery: "the driver recommends a reset or a reboot",
+  recovery: "needs a reset",
   remapFailed: "memory rows could not be replaced",
   hot: "close to its temperature limit",
   throttle_hw_slowdown: "slowed down by hardware",

@@ -48,7 +48,7 @@ export default {
   xid: "Xid エラー {code}（{n} 回）",
   eccErrors: "訂正不能なメモリエラー {n} 件",
   remapPending: "メモリ行の置換がリセット待ちです",
-  recovery: "ドライバーがリセットまたは再起動を推奨しています",
+  recovery: "リセットが必要です",
   remapFailed: "メモリ行の置換に失敗しました",
   hot: "温度が上限に近づいています",
   throttle_hw_slowdown: "ハードウェアによる減速中",

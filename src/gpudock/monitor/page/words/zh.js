@@ -48,7 +48,7 @@ export default {
   xid: "Xid 错误 {code}（{n} 次）",
   eccErrors: "{n} 个不可纠正的显存错误",
   remapPending: "有显存行等待重置后替换",
-  recovery: "驱动建议重置或重启",
+  recovery: "需要重置",
   remapFailed: "显存行替换失败",
   hot: "接近温度上限",
   throttle_hw_slowdown: "硬件降频中",
