@@ -48,13 +48,14 @@ def serve(*, install_units: bool, remove_units: bool, dashboards: str, **options
     Started by root it names everybody's containers, else those that your own engines know. Everybody on this machine
     may ask it. Other machines reach it only with TLS and a token.
     """
-    if install_units or remove_units:
-        _units(remove=remove_units)
-        return
     if dashboards:
         _write_dashboards(dashboards)
         return
-    need("web server", "web", "starlette", "uvicorn")
+    if not remove_units:
+        need("web server", "web", "starlette", "uvicorn")
+    if install_units or remove_units:
+        _units(remove=remove_units)
+        return
     host = [options.pop(name) for name in ("driver_root", "dev_root", "simulated")]
     wish = _wish(**options)
     from gpudock.host import roots

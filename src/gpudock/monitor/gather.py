@@ -120,7 +120,7 @@ def held(gpus: Iterable[Gpu], all_processes: Sequence[Process], since: dict[str,
     occupied = {each.gpu for each in all_processes}
     result = []
     for gpu in gpus:
-        if gpu.uuid in occupied and gpu.utilization.gpu == 0:
+        if gpu.uuid in occupied and all(each == 0 for each in gpu.loads):
             gpu = replace(gpu, idle=round(now - since.setdefault(gpu.uuid, now), 1))  # noqa: PLW2901
         else:
             since.pop(gpu.uuid, None)

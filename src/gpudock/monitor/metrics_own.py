@@ -8,6 +8,12 @@ from gpudock.monitor.metric import Family, Kind, Metric, Series, Value, with_lab
 from gpudock.monitor.metrics_smi import hertz, ratio
 from gpudock.monitor.sample import Gpu, Instance, Memory, Sample, Utilization
 
+
+def _idle(gpu: Gpu) -> Value:
+    """Absent where nobody tells whether it is used."""
+    return None if any(isinstance(each, Missing) for each in gpu.loads) else gpu.idle or 0.0
+
+
 _GPU: tuple[tuple[str, Kind, str, Callable[[Gpu], Value]], ...] = (
     ("temperature_celsius", "gauge", "Temperature of the GPU.", lambda gpu: gpu.temperature.gpu),
     ("memory_temperature_celsius", "gauge", "Temperature of the GPU's memory.", lambda gpu: gpu.temperature.memory),
@@ -24,7 +30,7 @@ _GPU: tuple[tuple[str, Kind, str, Callable[[Gpu], Value]], ...] = (
     ("pcie_received_bytes_per_second", "gauge", "To the GPU over PCIe.", lambda gpu: gpu.pcie.received),
     ("nvlink_sent_bytes_total", "counter", "From the GPU over all NVLinks.", lambda gpu: gpu.nvlink.sent_total),
     ("nvlink_received_bytes_total", "counter", "To the GPU over all NVLinks.", lambda gpu: gpu.nvlink.received_total),
-    ("idle_seconds", "gauge", "For so long somebody has held the GPU and not used it.", lambda gpu: gpu.idle or 0.0),
+    ("idle_seconds", "gauge", "For so long somebody has held the GPU and not used it.", _idle),
 )
 _UTILIZATION: tuple[tuple[str, str, Callable[[Utilization], Value]], ...] = (
     ("utilization_ratio", "Time in which the GPU worked.", lambda used: ratio(used.gpu)),

@@ -183,6 +183,11 @@ class Gpu(Part, frozen=True):
     instances: tuple[Instance, ...] = ()
     idle: float | None = None  # for so many seconds a process has held it and nobody used it; None: used, or free
 
+    @property
+    def loads(self) -> tuple[int | Missing, ...]:
+        """Utilization of what is used on its own: the MIG instances, else the whole."""
+        return tuple(each.utilization for each in self.instances) or (self.utilization.gpu,)
+
 
 class Owner(Part, frozen=True):
     """The person behind something. The stronger sources come first."""

@@ -3,6 +3,7 @@
 import pytest
 
 import gpudock
+from gpudock.cli import main
 from gpudock.cli.extras import need
 from gpudock.errors import HostError
 
@@ -18,6 +19,11 @@ def test_what_is_lacking_and_how_to_get_it() -> None:
         need("web server", "web", "starlette", "uvicorn")
     assert error.value.why == "uvicorn is not there"
     assert error.value.mend == "pipx inject gpudock starlette uvicorn, or: pip install 'gpudock[web]'"
+
+
+def test_no_unit_is_installed_that_could_not_serve() -> None:
+    with pytest.raises(HostError, match="without its web server"):
+        main.called(["serve", "--install-units"])
 
 
 def test_roots_copy_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gpudock.facts.base import Missing
 from gpudock.monitor.collector import GIVEN_UP, Collector
-from gpudock.monitor.sample import Container, Engine, Gpu, Person, Process, Sample, Utilization, Xid
+from gpudock.monitor.sample import (
+    Container,
+    Engine,
+    Gpu,
+    Instance,
+    Person,
+    Process,
+    Profiling,
+    Sample,
+    Utilization,
+    Xid,
+)
 from gpudock.monitor.watch import Answer
 
 
@@ -128,6 +140,21 @@ def test_a_gpu_that_is_held_and_does_nothing_is_idle(watcher: Watcher, monkeypat
         idle.append(only(made.look()).idle)
         clock[0] += 30
     assert idle == [0.0, 30.0, None, 0.0, None]
+
+
+def test_of_a_divided_gpu_its_instances_tell_whether_it_is_idle(watcher: Watcher) -> None:
+    made = collector(watcher)
+    idle = []
+    for busy in (0.0, 0.2, Missing("needs two looks")):
+        parts = [
+            Instance(index=gi, gi=gi, ci=0, uuid=f"MIG-{gi}", profiling=Profiling(graphics=graphics))
+            for gi, graphics in enumerate((0.0, busy))
+        ]
+        (gpu,) = answer().gpus
+        divided = replace(gpu, utilization=Utilization(gpu=Missing("no")), instances=tuple(parts))
+        watcher.told = replace(answer(), gpus=(divided,))
+        idle.append(only(made.look()).idle)
+    assert idle == [0.0, None, None]
 
 
 def test_errors_of_a_gpu_are_counted_by_kind(watcher: Watcher) -> None:

@@ -301,6 +301,11 @@ def test_what_is_missing_is_absent_and_never_zero() -> None:
     assert of_gpu(found, "gpudock_gpu_memory_size_bytes", gpu="0").value == 5
 
 
+def test_a_gpu_of_which_nobody_knows_whether_it_is_used_is_not_said_to_be() -> None:
+    gpu = replace(demo.gpu(1, 0), utilization=Utilization(gpu=Missing("no")))
+    assert "gpudock_gpu_idle_seconds" not in parsed(exposition(gpus=(gpu,)).text(["gpudock"]))
+
+
 def test_old_samples_give_no_gpu_series_but_say_that_they_are_old() -> None:
     found = parsed(exposition(age=30.0).text())
     assert found["gpudock_collect_success"][2][0].value == 0
