@@ -16,7 +16,7 @@ def render(sample: Sample) -> str:
     """Lines for a terminal, whatever is in the names: they are made harmless where they are shown."""
     parts = [_head(sample)]
     if isinstance(sample.gpus, Missing):
-        parts.append(f"No GPU can be shown: {sample.gpus.reason}.")
+        parts.append(f"No GPU can be shown: {sample.gpus.reason}.\n`gpudock doctor` looks for the cause.")
     else:
         parts.append(
             aligned([GPU_HEAD, *(row for gpu in sample.gpus for row in _gpu(gpu, sample))], right={2, 3, 4, 5})
