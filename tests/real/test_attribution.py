@@ -71,7 +71,8 @@ def test_gpu_process_container_environment_person(any_engine: Engine, gpus: Path
         "--label",
         "com.docker.compose.project=lab",
     )
-    flags = ("--name", "gpudock-attributed", "--network", "none", "--memory", "64m", *labels)
+    at_once = ("--stop-signal", "KILL")  # sleep hears nothing else, and podman would wait ten seconds
+    flags = ("--name", "gpudock-attributed", "--network", "none", "--memory", "64m", *at_once, *labels)
     any_engine.run("run", "-d", *flags, reference, "/bin/sleep", "100")
     outside = subprocess.Popen(["sleep", "100"])
     try:
