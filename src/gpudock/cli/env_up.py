@@ -146,8 +146,8 @@ def _come_up(session: "Session", project: "Project", given: "Given", building: B
         _same(session, project, there, given)
         _come_up_again(session, there)
         return
+    shown = display.shown(session, project.recipe, project.names.key)  # what it lacks is said before a long build
     image = _image(session, project, building)
-    shown = display.shown(session, project.recipe, project.names.key)
     start = preparing.start(session, project, image, shown, rm=given.rm)
     with running.replaced(session, there):
         made = running.fresh(session, start, _tools, env_files(project), draws=shown.draws)

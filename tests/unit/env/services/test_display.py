@@ -52,3 +52,11 @@ def test_of_a_display_that_ssh_forwards_no_cookie_is_made(tmp_path: Path, monkey
     assert isinstance(made.run, Recorder)
     assert made.run.asked == []
     assert "ssh session" in said[0]
+
+
+def test_without_a_display_it_is_said(tmp_path: Path) -> None:
+    made = on_display(tmp_path, [])
+    with pytest.raises(HostError, match="ssh -X"):
+        display.shown(made._replace(environment={}), X11, "key")
+    assert display.shown(made, Recipe(), "key") == display.Shown()
+    assert display.shown(made, Recipe(display="vnc"), "key").draws
