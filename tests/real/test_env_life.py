@@ -172,19 +172,27 @@ def test_ssh_gives_a_shell_without_a_port(stage: Stage) -> None:
     assert run([*ssh, "hostname"], env=stage.env).stdout == "far\n"
 
 
-def test_a_made_device_is_passed_as_a_camera(stage: Stage) -> None:
-    folder = stage.project("eye", WEB + "devices: [camera]\n")
+def test_made_devices_are_passed_as_a_camera_and_as_usb(stage: Stage) -> None:
+    folder = stage.project("eye", WEB + "devices: [camera, usb]\n")
     assert "no camera" in stage("env", "run", "true", at=folder).stderr
-    node = Path("/dev/video77")
-    os.mknod(node, stat.S_IFCHR | 0o660, os.makedev(1, 5))  # reads zeros
-    os.chown(node, 0, 4444)
+    camera, bus = Path("/dev/video77"), Path("/dev/bus/usb/077")
+    new = [each for each in (bus, *bus.parents) if not each.exists()]
+    bus.mkdir(parents=True)
     try:
-        node.chmod(0o660)
-        done = stage("env", "run", "sh", "-c", "head -c 3 /dev/video77 | od -An -tx1; id -G", at=folder)
+        for node, number in ((camera, (1, 5)), (bus / "001", (189, 9999))):  # reads zeros; no such device
+            os.mknod(node, stat.S_IFCHR | 0o660, os.makedev(*number))
+            os.chown(node, 0, 4444)
+            node.chmod(0o660)
+        look = f"head -c 3 {camera} | od -An -tx1; id -G; cat {bus}/001"
+        done = stage("env", "run", "sh", "-c", look, at=folder, check=False)
     finally:
-        node.unlink()
+        for node in (camera, bus / "001"):
+            node.unlink(missing_ok=True)
+        for each in new:
+            each.rmdir()
     assert "00 00 00" in done.stdout
     assert "4444" in done.stdout.split()
+    assert "No such device or address" in done.stderr  # and not: operation not permitted
 
 
 @docker_alone

@@ -58,11 +58,6 @@ def image(session: Session, project: Project, locked: Lock, wish: Wish, tools: T
     try:
         words = _words(session, project, locked, folder, tools)
         flags = (
-            *(
-                word
-                for key, value in _labels(session, project, locked).items()
-                for word in ("--label", f"{key}={value}")
-            ),
             *(("--network", wish.network) if wish.network else ()),
             *(("--no-cache",) if wish.no_cache else ()),
         )
@@ -81,10 +76,14 @@ class _Words(NamedTuple):
 
 
 def _words(session: Session, project: Project, locked: Lock, folder: str, tools: Tools) -> _Words:
+    told = _labels(session, project, locked)
     if project.recipe.dockerfile is not None:
-        return _users(project, session)
+        users = _users(project, session)
+        named = (word for key, value in told.items() for word in ("--label", f"{key}={value}"))
+        return users._replace(flags=(*named, *users.flags))
     written = context(session, project, locked, buildkit=buildkit(session), pull=tools.pull)
-    for name, (text, mode) in written.files.items():
+    files = {**written.files, own.DOCKERFILE: (own.labelled(written.dockerfile, told), 0o644)}
+    for name, (text, mode) in files.items():
         path = os.path.join(folder, name)
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from importlib import resources
 from typing import NamedTuple
 
@@ -79,7 +80,19 @@ def _argument(name: str, value: str) -> tuple[str, str]:
         raise InputError(
             f"{quote(name)} cannot be a build argument.", why="a name is letters, digits and _, a value one line"
         )
-    return name, '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$") + '"'
+    return name, _quoted(value)
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$") + '"'
+
+
+def labelled(text: str, labels: Mapping[str, str]) -> str:
+    """With labels in one instruction: as flags of a build each would be a step of its own."""
+    for value in labels.values():
+        if "\n" in value or "\r" in value:
+            raise InputError(f"{quote(value)} has a line break.", mend="give the folder another name")
+    return f"{text}LABEL {' '.join(f'{name}={_quoted(value)}' for name, value in labels.items())}\n"
 
 
 def command(step: Step) -> str:

@@ -91,6 +91,8 @@ def title(text: str) -> str:
         ("RUN --mount=type=cache,target=/root/.cache/pip", "Python packages"),
         ("RUN python3 -m venv", "Python packages"),
         ('RUN node="$(echo', "VS Code's server"),
+        ("LABEL gpudock.", "labels"),
+        ('LABEL "gpudock.', "labels"),
         ("RUN code-server --ext", "VS Code's extensions"),
     ):
         if line.startswith(start):

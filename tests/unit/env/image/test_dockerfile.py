@@ -83,3 +83,11 @@ def test_a_step_is_one_instruction_whatever_it_says(text: str) -> None:
 def test_a_build_argument_ends_no_line(args: dict[str, str]) -> None:
     with pytest.raises(InputError):
         write(Recipe(args=args))
+
+
+def test_labels_are_one_instruction_whatever_a_folder_is_called() -> None:
+    told = {"gpudock.env": "seg", "gpudock.project": '/home/ada/"a $b\\'}
+    text = dockerfile.labelled("FROM x\n", told)
+    assert text == 'FROM x\nLABEL gpudock.env="seg" gpudock.project="/home/ada/\\"a \\$b\\\\"\n'
+    with pytest.raises(InputError, match="line break"):
+        dockerfile.labelled("", {"gpudock.project": "/a\nRUN id"})
