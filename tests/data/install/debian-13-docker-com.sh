@@ -98,7 +98,7 @@ check_old_packages() {
 apply_old_packages() {
     names=$(only_installed nvidia-docker nvidia-docker2 nvidia-container-runtime docker docker-engine lxc-docker docker.io docker-doc podman-docker containerd runc | one_line)
     [ "$REMOVE_OLD" = yes ] || die "in the way: $names- to have them removed: REMOVE_OLD=yes (--remove-old). \
-    Images, volumes and settings in /var/lib/docker and /etc/docker stay"
+    Images, volumes and settings in /var/lib/docker and /etc/docker stay."
     # shellcheck disable=SC2086,SC2016 # names of packages, a word each; dpkg's own variables
     marked old-packages || dpkg-query -W -f '${Package}=${Version}\n' $names | put "$STATE/old-packages" 644
     repair_packages

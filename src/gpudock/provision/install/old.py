@@ -78,6 +78,7 @@ mark old-containers "$names\"""",
 
 def _packages(names: tuple[str, ...]) -> Step:
     words = quoted(*names)
+    kept = " Docker from docker.com stays with --docker docker.com." if "docker-ce" in names else ""
     return Step(
         "old_packages",
         f"Without {', '.join(names)}",
@@ -86,7 +87,7 @@ def _packages(names: tuple[str, ...]) -> Step:
         f"""\
 names=$(only_installed {words} | one_line)
 [ "$REMOVE_OLD" = yes ] || die "in the way: $names- to have them removed: REMOVE_OLD=yes (--remove-old). \\
-Images, volumes and settings in /var/lib/docker and /etc/docker stay"
+Images, volumes and settings in /var/lib/docker and /etc/docker stay.{kept}"
 # shellcheck disable=SC2086,SC2016 # names of packages, a word each; dpkg's own variables
 marked old-packages || dpkg-query -W -f '${{Package}}=${{Version}}\\n' $names | put "$STATE/old-packages" 644
 repair_packages

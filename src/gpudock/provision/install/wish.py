@@ -7,12 +7,8 @@ from urllib.parse import urlsplit
 from gpudock import __version__
 from gpudock.errors import UsageError
 from gpudock.plan.quote import quote
-from gpudock.provision.install.architecture import OPEN, PROPRIETARY
 
 DOCKER_COM, DISTRIBUTION, DEBS, NVIDIA, NONE, AUTO = "docker.com", "distribution", "debs", "nvidia", "none", "auto"
-DOCKERS = (AUTO, DISTRIBUTION, DOCKER_COM, DEBS, NONE)
-DRIVERS = (AUTO, DISTRIBUTION, NVIDIA, NONE)
-MODULES = (AUTO, OPEN, PROPRIETARY)
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+:~-]*")
 _USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 _HOSTS = re.compile(r"[A-Za-z0-9.,:*/_\[\]-]+")
