@@ -52,8 +52,8 @@ run: ["tree / -L 1 > /seen"]
 """
 
 
-def test_from_a_file_to_the_same_image_twice(gpudock: Product, cdi_engine: Engine, tmp_path: Path) -> None:
-    engine = cdi_engine
+def test_from_a_file_to_the_same_image_twice(gpudock: Product, docker28: Engine, tmp_path: Path) -> None:
+    engine = docker28
     (tmp_path / "requirements.txt").write_text("six\n")
     gpudock("init", "--template", "plain", "-C", str(tmp_path))
     assert "python_requirements: requirements.txt" in (tmp_path / "gpudock.yaml").read_text()
