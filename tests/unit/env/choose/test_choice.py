@@ -103,6 +103,15 @@ def test_what_is_chosen(wanted: Recipe, on: Machine, framework: str, cuda: str) 
         (recipe("jax", cuda="13.0"), machine("570.26", H200), ("580", "jax 0.11 with CUDA 12.9")),
         (recipe("jax", cuda="13.0"), machine("580.65.06", V100), ("7.0",)),
         (recipe(base="docker.io/nvidia/cuda:13.0.1-base-ubuntu24.04"), machine("535.54.03", A100), ("580",)),
+        (recipe("pytorch", "2.14", "13.2"), machine("580.65.06", P100), ("6.0", "pytorch 2.14 with CUDA 12.6")),
+        (recipe("pytorch", "2.9", "13.0"), machine("550.54.14", H200), ("580", "pytorch 2.9 with CUDA 12.8")),
+        (recipe("pytorch", "2.4"), machine("580.65.06", RTX5090), ("12.0", "pytorch 2.7 with CUDA 12.8")),
+        (recipe("pytorch", "2.0", "11.7"), machine("535.54.03", H200), ("9.0", "pytorch 2.0 with CUDA 11.8")),
+        (recipe("pytorch", "2.14"), machine("580.65.06", "3.7"), ("3.7", "pytorch 2.0 with CUDA 11.8")),
+        (recipe("pytorch", "2.13"), machine("580.65.06", V100, RTX5090), ("7.0", "12.0")),  # none has code for both
+        (recipe("tensorflow", "2.14"), machine("580.65.06", B200), ("since 12.8",)),
+        (recipe(cuda="11.8"), machine("418.39", T4), ("450.80.02", "418.39")),
+        (recipe(base="nvidia/cuda:12.9.0-devel-ubuntu22.04"), machine("470.82.01", A100), ("525.60.13", "CUDA 11")),
     ],
 )
 def test_what_cannot_run_is_refused_with_the_nearest_that_can(
