@@ -50,6 +50,9 @@ def _fitting(path: str) -> Plan:
 def outdated(document: dict[str, object]) -> list[str]:
     """Why containers would be refused with this specification of ours, as one sentence; none for anybody else's."""
     path = plan_path(document)
+    gone = [word for word in _hook(document) if word.endswith("/hook.py") and not os.path.exists(word)]
+    if gone:
+        return [f"{gone[0]}, which prepares containers, is gone: sudo gpudock refresh"]
     try:
         if path is not None:
             _fitting(path)
@@ -60,10 +63,16 @@ def outdated(document: dict[str, object]) -> list[str]:
 
 def plan_path(document: dict[str, object]) -> str | None:
     """The plan that a specification of gpudock names in its hook; None for anybody else's."""
+    arguments = _hook(document)
+    return arguments[arguments.index("--plan") + 1] if arguments else None
+
+
+def _hook(document: dict[str, object]) -> list[str]:
+    """The arguments of gpudock's hook; none for anybody else's specification."""
     edits = document.get("containerEdits")
     hooks = edits.get("hooks") if isinstance(edits, dict) else None
     for hook in hooks if isinstance(hooks, list) else ():
         arguments = hook.get("args") if isinstance(hook, dict) else None
         if isinstance(arguments, list) and "--plan" in arguments[:-1]:
-            return str(arguments[arguments.index("--plan") + 1])
-    return None
+            return [str(word) for word in arguments]
+    return []
