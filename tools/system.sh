@@ -46,14 +46,14 @@ need_for_test() {
         podman-compose                                                        # what compose files are tried with
         iproute2 strace hyperfine xfsprogs                                    # what tests look and measure with
         prometheus openssl                                                    # who scrapes gpudock serve; a certificate
-        chromium fonts-droid-fallback                                         # the web page, also in Japanese and Chinese
+        fonts-droid-fallback                                                  # the web page, also in Japanese and Chinese
         xvfb xauth openssh-client                                             # windows and shells of environments
         shellcheck gpg                                                        # emitted scripts; keys in them
     )
     if grep -q '^ID=ubuntu' /etc/os-release; then # Debian 12 has no plugins: tests bring newer ones
         wanted+=(docker-buildx docker-compose-v2)
     else
-        wanted+=(docker-compose)
+        wanted+=(docker-compose chromium) # which Ubuntu has as a snap
     fi
     if ! has dpkg-query; then
         missing+=("${wanted[@]}")

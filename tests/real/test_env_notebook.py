@@ -99,6 +99,7 @@ def open_with_token(shown: Page, address: str) -> None:
     shown.wait_for_selector(".jp-LauncherCard")
 
 
+@pytest.mark.debian
 def test_the_token_opens_the_notebook_and_a_cell_runs(docker: Stage, notebook: Path) -> None:
     address = addresses(docker, notebook)["jupyter"]
     with page(docker) as shown:
@@ -120,6 +121,7 @@ def test_the_token_opens_the_notebook_and_a_cell_runs(docker: Stage, notebook: P
     assert (written.read_text(), written.stat().st_uid) == ("by a cell", UID)
 
 
+@pytest.mark.debian
 def test_a_password_opens_it_too(docker: Stage, notebook: Path) -> None:
     shown_form = docker("token", "--password", at=notebook, stdin="open sesame\n").stdout
     assert shown_form.startswith("argon2:$argon2id$")
@@ -136,6 +138,7 @@ def test_a_password_opens_it_too(docker: Stage, notebook: Path) -> None:
         shown.wait_for_selector(".jp-LauncherCard, .jp-Notebook")
 
 
+@pytest.mark.debian
 def test_tensorboard_shows_the_log_folder(docker: Stage, notebook: Path) -> None:
     with page(docker) as shown:
         shown.goto(addresses(docker, notebook)["tensorboard"])
@@ -238,6 +241,7 @@ def test_a_machine_with_an_older_driver_is_told_which_it_needs(podman: Stage, sa
     assert images(podman) == before
 
 
+@pytest.mark.debian
 def test_it_runs_on_the_other_engine_without_a_build(podman: Stage, saved: Path) -> None:
     folder = podman.folder / "projects/moved"
     os.chown(folder, UID, UID)

@@ -21,7 +21,7 @@ from gpudock.testing.simulate import build, description
 from real.harness.page import PHONE, WIDE, Outside, Seen, browser, serving
 from unit.monitor.scene import HOSTILE, SceneSource
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.debian]  # Ubuntu has Chromium as a snap
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,8 @@ class Image(NamedTuple):
 
     def save_words(self, session: Session) -> tuple[str, ...]:
         """By its id, so that the file names no image and loading it moves no name."""
-        return ("save", *(("--format", "docker-archive") if session.podman else ()), self.id)
+        # Docker 29 takes 64 bare digits for a name that nothing may have.
+        return ("save", "--format", "docker-archive", self.id) if session.podman else ("save", f"sha256:{self.id}")
 
 
 class _RootFs(msgspec.Struct, rename="pascal"):
