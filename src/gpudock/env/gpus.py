@@ -8,7 +8,7 @@ from gpudock.engine.base import Wish, plain
 from gpudock.env import free
 from gpudock.env.session import Session
 from gpudock.plan import capabilities
-from gpudock.plan.request import NONE, VOID, Request, parse_gpus
+from gpudock.plan.request import NONE, VISIBLE_DEVICES, VOID, Request, parse_gpus
 
 TO_DRAW = ("graphics", "display")
 
@@ -21,8 +21,9 @@ def argv(
     """The engine's command for `docker VERB WORDS` with GPUs. `draws`: also what windows need of the driver."""
     arguments = flags.scan(words, verb)
     request = parse_gpus(gpus) if gpus else None
-    if request is None or request.devices in {NONE, VOID}:
-        return plain(session.client, verb, arguments.flags, arguments.rest)
+    if request is None or request.devices in {NONE, VOID}:  # CUDA images ask by themselves where a runtime listens
+        none = ("-e", f"{VISIBLE_DEVICES}={VOID}")
+        return plain(session.client, verb, (*arguments.flags, *none), arguments.rest)
     texts = {path: _text(path) for path in arguments.values.get("env-file", ())}
     variables = flags.environment(arguments, texts, dict(session.environment))
     wish = Wish(verb, arguments, _drawing(request) if draws else request, variables)
