@@ -16,7 +16,7 @@ from gpudock.provision.install.wish import Wish
 from real.harness import fresh_debian
 from real.harness.fresh_debian import Machine
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.debian]
 
 WORDS = ("install", "--docker", "distribution", "--driver", "none", "--yes")
 STATE = "/var/lib/gpudock/install"

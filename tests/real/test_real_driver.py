@@ -17,7 +17,7 @@ from real.harness.expected import expected_of
 from real.harness.layout import Layout
 from real.harness.product import Product, product
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.debian]
 
 NODES = Path("/dev")
 LIST = "cd /usr/local/nvidia && find . -type f -o -type l"

@@ -116,5 +116,8 @@ def test_systemd_finds_nothing_wrong_and_all_go(booted: Booted) -> None:
     booted.plugin("--remove-unit")
     booted.gpudock("volume", "rm", "--remove-units")
     booted.gpudock("refresh", "--remove-units")
-    assert booted("systemctl", "list-units", "--no-legend", "--plain", "gpudock*", "nvidia-docker*") == ""
+    assert (
+        booted("systemctl", "list-units", "--no-legend", "--plain", "--type=service,path", "gpudock*", "nvidia-docker*")
+        == ""
+    )
     assert "Traceback" not in booted("journalctl", "--no-pager")
