@@ -92,8 +92,11 @@ class Machine:
         return self.run("/usr/bin/python3", "-m", "gpudock", *words, check=check)
 
     def packages(self) -> list[str]:
-        """Every package that dpkg knows of, with its state and version: also of those whose settings are left."""
-        return self.run("dpkg-query", "-W", "-f", "${Package} ${Version} ${Status}\\n").stdout.splitlines()
+        """Every package that dpkg knows of, with its state: also of those whose settings are left.
+
+        Without versions: where the archive has a newer one, apt takes it for what a new package wants, and keeps it.
+        """
+        return self.run("dpkg-query", "-W", "-f", "${Package} ${Status}\\n").stdout.splitlines()
 
 
 @contextmanager
