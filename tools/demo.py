@@ -98,6 +98,7 @@ def main() -> int:
         return 2
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="gpudock-demo-"))
+    had_specs = SPEC.parent.is_dir()
     try:
         demo(folder)
     except CommandFailed as error:
@@ -106,6 +107,8 @@ def main() -> int:
     finally:
         for spec in SPEC.parent.glob("gpudock*.json"):
             spec.unlink()
+        if not had_specs and SPEC.parent.is_dir():
+            SPEC.parent.rmdir()
         shutil.rmtree(folder, ignore_errors=True)
     say(f"Done in {time.monotonic() - began:.0f} s; everything that was made is gone again. Next:")
     print("  sudo .venv/bin/gpudock refresh            on a machine with a GPU")
