@@ -122,7 +122,7 @@ def _gpu(index: int, processes: tuple[Process, ...], now: float) -> Gpu:
         profiling=Profiling(graphics=load / 100, sm=load / 110, tensor=load / 200, dram=load / 150),
         xids=base.xids if index == 6 else (),
         mig=False,
-        idle=8040.0 + now % 3600 if index == 5 else None,
+        idle=7200.0 + now % 3600 if index == 5 else None,
     )
 
 
