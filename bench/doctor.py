@@ -1,4 +1,5 @@
-"""How long `gpudock doctor` takes: on this machine, and on one whose NVML hangs. Prints seconds; nothing is changed.
+"""How long `gpudock doctor` takes: on this machine, and on one whose NVML hangs. Prints seconds, and keeps
+them in bench/results/doctor.json.
 
     .venv/bin/python bench/doctor.py [--rounds N]      as root, for the simulated machine that hangs
 
@@ -7,6 +8,7 @@ The aim is 2 seconds on a machine with both engines; with a hanging NVML it ends
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from gpudock import proc
 from gpudock.testing.simulate import build, description
 
 AIM, DEADLINE = 2.0, 8.0
+RESULTS = Path(__file__).resolve().parent / "results/doctor.json"
 
 
 def seconds(*words: str) -> tuple[float, dict[str, object]]:
@@ -33,6 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
+    load = round(os.getloadavg()[0], 1)
     times = [seconds()[0] for _ in range(rounds)]
     print(f"this machine: median {statistics.median(times):.2f} s of {rounds}, slowest {max(times):.2f} s; aim {AIM} s")
     with tempfile.TemporaryDirectory(dir="/var/tmp") as temp:
@@ -43,6 +47,14 @@ def main() -> int:
         build.remove(folder)
     found = [each["id"] for each in told["findings"]]  # type: ignore[attr-defined]
     print(f"NVML stuck, deaf to SIGTERM: {took:.2f} s, finds {', '.join(found)}; limit {DEADLINE} s")
+    results = {
+        "unit": "s",
+        "this machine": {"median": round(statistics.median(times), 2), "most": round(max(times), 2), "runs": rounds},
+        "NVML stuck, deaf to SIGTERM": {"seconds": round(took, 2), "finds": found},
+        "load before": load,
+        "date": time.strftime("%Y-%m-%d"),
+    }
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     return int("nvml-silent" not in found or took > DEADLINE)
 
 

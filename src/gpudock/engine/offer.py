@@ -33,9 +33,7 @@ class MissingVariantError(HostError):
 class Chosen(NamedTuple):
     """The devices that a container will get."""
 
-    devices: tuple[
-        str, ...
-    ]  # CDI device names; ("all",) only who asks for all gets: more may come before the next start
+    devices: tuple[str, ...]  # CDI device names; ("all",) only for who asks for all: tomorrow there may be more
     visible: tuple[str, ...]  # the same for NVIDIA_VISIBLE_DEVICES
     number: int  # of devices; -1: not known
     uuids: tuple[str, ...]  # of the GPUs and MIG devices, as far as they are known
