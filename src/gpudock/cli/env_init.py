@@ -54,9 +54,11 @@ def _init(*, template: str | None, name: str | None, folder: str | None, yes: bo
         answers = _with_machine(answers)
     text = initial.text(answers)
     _checked(text, path)
+    # Whole before root's rights are put down: a Python in root's own folder can import nothing after that.
+    files = {os.path.join(here, initial.SCHEMA): _schema(), path: text.encode()}
     with owner.acting(owner.here(os.environ), here):
-        write(os.path.join(here, initial.SCHEMA), _schema())
-        write(path, text.encode())
+        for each, data in files.items():
+            write(each, data)
     show(f"wrote {path}")
     show("Next: gpudock up")
     return 0

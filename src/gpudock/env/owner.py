@@ -36,7 +36,8 @@ def _name(uid: int) -> str:
 @contextlib.contextmanager
 def acting(who: Owner, folder: str) -> Iterator[None]:
     """What root does for somebody in a folder of theirs is done with that person's rights, and is theirs. In root's own
-    folder, which nobody else can change on the way, it stays root's.
+    folder, which nobody else can change on the way, it stays root's. Nothing may be imported in it: that person need
+    not be able to read the folder of gpudock.
     """
     if os.geteuid() != 0 or who.uid == 0 or _owner(folder) == 0:
         yield

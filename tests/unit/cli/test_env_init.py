@@ -2,6 +2,9 @@
 
 import io
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -10,7 +13,7 @@ import pytest
 from gpudock import proc
 from gpudock.cli import env_session
 from gpudock.cli.main import main
-from gpudock.env import recipe_file
+from gpudock.env import owner, recipe_file
 from gpudock.env.choose.machine import Machine
 from gpudock.env.image import lock, requirements
 from unit.env.locks import LOCK
@@ -45,6 +48,20 @@ def test_a_new_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert found.conda_environment == "environment.yml"
     assert found.gpus == "1"
     assert json.loads((tmp_path / ".gpudock/schema.json").read_text())["title"] == "gpudock.yaml"
+
+
+def test_nothing_is_imported_with_a_persons_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def acting(_who: owner.Owner, _folder: str) -> Iterator[None]:
+        monkeypatch.setattr(sys, "path", [])
+        monkeypatch.setattr(sys, "meta_path", [])
+        yield
+        monkeypatch.undo()
+
+    monkeypatch.setattr(owner, "acting", acting)
+    for name in ("json", "gpudock.env.recipe.schema"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    assert call("init", "--template", "plain", "-C", str(tmp_path)) == 0
 
 
 @pytest.mark.parametrize("template", ["pytorch", "tensorflow", "jax", "cuda", "plain"])
