@@ -79,7 +79,8 @@ class Machine:
         if not seen.place.ids or seen.place.engine == "cri":  # the engines that are asked here do not know those
             return ()
         user = owner.engine_user(seen.place, seen.uid, self._accounts)
-        return tuple(Wanted(each, user, seen.place.engine) for each in seen.place.ids)
+        deepest, *around = seen.place.ids  # a docker's container may run inside of a podman's
+        return (Wanted(deepest, user, seen.place.engine), *(Wanted(each, user) for each in around))
 
     def _home(self, seen: Seen, hit: Known | None) -> Home:
         """`hit`: the deepest container that an engine knows; else it is the deepest of all."""

@@ -48,7 +48,7 @@ class Remembered:
         self._path = path
 
     def chart(self, metric: Metric, subject: Subject, since: float, until: float, points: int = 300) -> Chart:
-        tier = FINE if until - since <= KEEP_FINE and since >= self._newest() - KEEP_FINE else COARSE
+        tier = FINE if until - since <= KEEP_FINE and since >= self._newest(until) - KEEP_FINE else COARSE
         step = max(-(-int(until - since) // max(points, 1)) // tier * tier, tier)
         while (until - since) / step > points:
             step += tier
@@ -103,8 +103,9 @@ class Remembered:
             if database is None:
                 return Usage(by=by, since=since, until=until, recorded_since=None, rows=())
             edge, first = database.execute(
-                "SELECT (SELECT coalesce(max(time) + :coarse, 0) FROM gpus WHERE tier = :coarse), min(time) FROM gpus",
-                {"coarse": COARSE},
+                "SELECT (SELECT coalesce(max(time) + :coarse, 0) FROM gpus WHERE tier = :coarse AND time < :until),"
+                " min(time) FROM gpus",
+                {"coarse": COARSE, "until": until},
             ).fetchone()
             values = {"coarse": COARSE, "fine": FINE, "edge": edge, "since": since, "until": until, "all": by == "day"}
             rows = [_row(each) for each in database.execute(query, values)]
@@ -112,9 +113,10 @@ class Remembered:
             rows.sort(key=lambda row: row.key)
         return Usage(by=by, since=since, until=until, recorded_since=first, rows=tuple(rows))
 
-    def _newest(self) -> int:
+    def _newest(self, until: float) -> int:
         with self._opened() as database:
-            found = None if database is None else database.execute("SELECT max(time) FROM gpus").fetchone()[0]
+            query = "SELECT max(time) FROM gpus WHERE time < ?"
+            found = None if database is None else database.execute(query, (until,)).fetchone()[0]
         return int(found or 0)
 
     @contextlib.contextmanager

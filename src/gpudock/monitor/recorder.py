@@ -128,7 +128,7 @@ class Recorder:
     def listen(self, sample: Sample, found: list[Share] | None = None) -> None:
         """Never waits for the disk. `found`: the sample's shares, if they were made already."""
         passed = elapsed(self._time, sample)
-        self._time = max(self._time, sample.time)
+        self._time = sample.time
         if not passed or isinstance(sample.gpus, Missing):
             return
         begin = int(sample.time) // FINE * FINE

@@ -149,7 +149,8 @@ class Store:
 
     def _roll(self, newest: int) -> None:
         """Those that are complete, also from before a time in which gpudock did not run."""
-        last = self._database.execute("SELECT max(time) FROM gpus WHERE tier = ?", (COARSE,)).fetchone()[0]
+        query = "SELECT max(time) FROM gpus WHERE tier = ? AND time < ?"  # not those of a clock that was ahead
+        last = self._database.execute(query, (COARSE, newest)).fetchone()[0]
         edges = (COARSE, COARSE, FINE, (last or 0) + (COARSE if last else 0), newest // COARSE * COARSE)
         query = "SELECT DISTINCT time / ? * ? FROM gpus WHERE tier = ? AND time >= ? AND time < ? ORDER BY 1"
         for (begin,) in self._database.execute(query, edges).fetchall():

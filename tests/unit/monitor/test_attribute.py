@@ -46,6 +46,13 @@ def test_what_the_deepest_id_is_not_known_the_next_one_is(tree: Tree) -> None:
     assert (process.container, container.name) == (A, "outer")
 
 
+def test_the_container_around_may_be_another_engines(tree: Tree) -> None:
+    tree.process(7, f"0::/machine.slice/libpod-{A}.scope/container/docker/{B}\n")
+    tree.container("podman", A, "outer")
+    (process,), (container,) = look(tree, 7)
+    assert (process.container, container.name, container.engine) == (A, "outer", "podman")
+
+
 def test_an_unknown_container_is_shown_by_its_id_and_its_owner_is_the_processes(tree: Tree) -> None:
     tree.process(7, f"0::/docker/{A}\n", uid=1000)
     (process,), (container,) = look(tree, 7)

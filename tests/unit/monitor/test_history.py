@@ -86,6 +86,26 @@ def test_what_is_old_is_forgotten(stored: Store, path: str) -> None:
     assert rows(path, "SELECT DISTINCT kind FROM names") == [("gpu",)]
 
 
+def test_a_clock_that_was_ahead_hides_nothing_of_what_comes_after(stored: Store, path: str) -> None:
+    fill(stored, 35, T0 + 20 * 86400)  # until the clock was set
+    fill(stored, 35)
+    assert rows(path, f"SELECT min(time) FROM gpus WHERE tier = {COARSE}") == [(T0,)]
+    told = Remembered(path)
+    (alice, _) = told.usage("user", T0, T0 + 3600).rows
+    assert alice.held == 350.0
+    chart = told.chart("held", "gpu", T0, T0 + 350)
+    assert chart.step == FINE
+    assert chart.series[0].values == (1.0,) * 35
+
+
+def test_a_clock_that_is_set_back_stops_no_writing(path: str) -> None:
+    recorder = Recorder(Store(path))
+    for seconds in (7200, 7201, 7202, 0, 1, 2):
+        recorder.listen(demo.sample(seconds))
+    recorder.close()
+    assert rows(path, "SELECT time, held FROM gpus WHERE held > 0 ORDER BY time, gpu")[0] == (T0, 2.0)
+
+
 def test_usage_adds_up_both_tiers_without_counting_twice(stored: Store, path: str) -> None:
     fill(stored, 35)  # five minutes and a bit
     usage = Remembered(path).usage("user", T0 - 1, T0 + 10_000)
