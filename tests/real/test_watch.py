@@ -132,11 +132,12 @@ def test_counters_become_rates_at_the_second_slow_look(start: Callable[[], Watch
     assert isinstance(first.profiling.tensor, Missing)
     time.sleep(1.1)
     second, divided = answer(watcher.look(slow=True)).gpus
-    assert isinstance(second.pcie.sent, int)
-    assert 2_000_000 < second.pcie.sent < 11_000_000  # 5 MB/s, counted in whole seconds
+    assert second.pcie.sent == second.pcie.received == 5_120_000  # by GPM: fields 197 and 198 wrap within a second
     assert isinstance(second.nvlink.received, int)
     assert second.nvlink.received > 5 << 20
-    assert (second.profiling.graphics, second.profiling.tensor, second.profiling.pcie_sent) == (0.4, 0.2, 5_120_000)
+    assert (second.profiling.graphics, second.profiling.tensor, second.profiling.decoder) == (0.4, 0.2, 0.04)
+    assert second.profiling.encoder == Missing("nvmlGpmMetricsGet: Invalid Argument")  # which spoils nothing else
+    assert [each.profiling.decoder for each in divided.instances] == [0, 0]
     assert [each.utilization for each in divided.instances] == [60, 0]
     assert [each.utilization for each in answer(watcher.look(slow=False)).gpus[1].instances] == [60, 0]
 
@@ -201,7 +202,7 @@ def test_a_driver_that_hangs(fault: str, start: Callable[[], Watcher], machine: 
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        ("nvmlDeviceGetTemperature segfault", "NVML crashed: SIGSEGV"),
+        ("nvmlInit_v2 segfault", "NVML crashed: SIGSEGV"),
         ("nvmlInit_v2 error:18", "nvmlInit_v2: Driver/library version mismatch"),
         ("nvmlSystemGetDriverVersion error:15", "nvmlSystemGetDriverVersion: GPU is lost"),
     ],
@@ -213,7 +214,32 @@ def test_a_driver_that_fails_is_asked_again(
     (machine / "faults").write_text(fault + "\n")
     assert watcher.look(slow=True) == Missing(reason)
     (machine / "faults").unlink()
+    watcher._not_before = 0.0
     answer(watcher.look(slow=True))
+
+
+def test_a_call_that_crashes_takes_only_what_is_asked_with_it(start: Callable[[], Watcher], machine: Path) -> None:
+    watcher = start()
+    (machine / "faults").write_text("nvmlGpmSampleGet segfault\n")
+    told = answer(watcher.look(slow=True))
+    assert told.gpus[0].utilization.gpu == 40
+    assert told.problems == ("NVML crashed: SIGSEGV, so limits, errors and traffic are not read",)
+    (machine / "faults").write_text("nvmlDeviceGetTemperature segfault\n")
+    assert watcher.look(slow=False) == Missing("NVML crashed: SIGSEGV")
+    (machine / "faults").unlink()
+    watcher._not_before = 0.0
+    told = answer(watcher.look(slow=True))  # it was not what is asked seldom: that is tried again
+    assert (told.gpus[0].power.limit, told.problems) == (700.0, ())
+
+
+def test_what_crashed_is_asked_again_later(start: Callable[[], Watcher], machine: Path) -> None:
+    watcher = start()
+    (machine / "faults").write_text("nvmlDeviceGetEccMode segfault\n")
+    assert isinstance(answer(watcher.look(slow=True)).gpus[0].power.limit, Missing)
+    (machine / "faults").unlink()
+    assert isinstance(answer(watcher.look(slow=True)).gpus[0].power.limit, Missing)
+    watcher._slow_from -= watch.SPARED
+    assert answer(watcher.look(slow=True)).gpus[0].power.limit == 700.0
 
 
 def test_a_driver_that_keeps_failing_is_asked_less_often(start: Callable[[], Watcher], machine: Path) -> None:

@@ -24,7 +24,7 @@ _GPU: tuple[tuple[str, Kind, str, Callable[[Gpu], Value]], ...] = (
     ("performance_state", "gauge", "Performance state, 0 (busiest) to 15.", lambda gpu: gpu.pstate),
     ("row_remap_pending", "gauge", "Whether remapped rows wait for a reset.", lambda gpu: gpu.remapped.pending),
     ("row_remap_failed", "gauge", "Whether remapping of rows has failed.", lambda gpu: gpu.remapped.failed),
-    ("recovery_action", "gauge", "What the driver recommends: 0 nothing, 1 reset, 2 reboot.", lambda gpu: gpu.recovery),
+    ("recovery_action", "gauge", "What the driver recommends; as NVML, 0: nothing.", lambda gpu: gpu.recovery),
     ("pcie_replays_total", "counter", "Retries on PCIe.", lambda gpu: gpu.pcie.replays),
     ("pcie_sent_bytes_per_second", "gauge", "From the GPU over PCIe.", lambda gpu: gpu.pcie.sent),
     ("pcie_received_bytes_per_second", "gauge", "To the GPU over PCIe.", lambda gpu: gpu.pcie.received),
@@ -174,7 +174,7 @@ def _xids(gpu: Gpu) -> Iterator[tuple[str, Value]]:
 
 
 def _active(of: Gpu | Instance) -> Iterator[tuple[str, Value]]:
-    for part in ("graphics", "sm", "occupancy", "tensor", "dram"):
+    for part in ("graphics", "sm", "occupancy", "tensor", "dram", "encoder", "decoder"):
         yield part, getattr(of.profiling, part)
 
 

@@ -107,6 +107,8 @@ class Profiling(Part, frozen=True):
     occupancy: float | Missing = UNASKED  # of their warps
     tensor: float | Missing = UNASKED  # the tensor cores worked
     dram: float | Missing = UNASKED  # of the memory's bandwidth
+    encoder: float | Missing = UNASKED  # of the busiest video encoder
+    decoder: float | Missing = UNASKED
     pcie_sent: int | Missing = UNASKED  # bytes a second
     pcie_received: int | Missing = UNASKED
 
@@ -174,7 +176,7 @@ class Gpu(Part, frozen=True):
     profiling: Profiling = Profiling()
     encoder: Encoder = Encoder()
     fabric: int | Missing = UNASKED  # of NVLink switches: 0 not supported, 1 not started, 2 in progress, 3 completed
-    recovery: int | Missing = UNASKED  # what the driver recommends: 0 nothing, 1 GPU reset, 2 reboot, 3 drain, 4 both
+    recovery: int | Missing = UNASKED  # nvmlDeviceGpuRecoveryAction_t: 0 nothing, 1 GPU reset, 2 reboot, ...
     licensed: bool | Missing = UNASKED  # of a virtual GPU
     xids: tuple[Xid, ...] | Missing = UNASKED  # latest last
     compute_mode: int | Missing = UNASKED

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 import gpudock
 from gpudock.errors import HostError
@@ -26,6 +27,7 @@ from gpudock.proc import Talk
 
 DEADLINE = 5.0  # seconds
 AGAIN = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds until a driver that has failed so many times is asked again
+SPARED = 600.0  # seconds: a driver that crashed is asked only for what changes from second to second
 RENEW = 60.0  # seconds: a child that cannot read all GPUs is replaced, because only a new one finds them again
 # As host.nvml_sample starts its child. The bytecode must be found although the folders of users are not looked at.
 _START = "import sys; sys.path.append(sys.argv.pop(1)); from gpudock.monitor import watch_child as c; c.main()"
@@ -72,9 +74,10 @@ class Watcher:
         self._began = 0.0
         self._loaded = ""
         self._whole = True
+        self._crash, self._slow_from = "", 0.0  # why it is spared, and until when
 
     def look(self, *, slow: bool) -> Answer | Missing:
-        """Ask once. Takes little more than the deadline at the worst."""
+        """Ask once. Takes little more than the deadline at the worst. What crashes is asked again, and for less."""
         if self._stuck is not None:
             if self._stuck[0].ended is None:
                 since = time.strftime("%H:%M:%S", time.localtime(self._stuck[1]))
@@ -87,7 +90,7 @@ class Watcher:
                 return Missing(self._reason)
             if (wrong := self._start()) is not None:
                 return self._failed(wrong.reason)
-        return self._ask(b"slow" if slow else b"fast")
+        return self._ask(slow=slow and time.monotonic() >= self._slow_from)
 
     def _outdated(self) -> bool:
         renew = not self._whole and time.monotonic() - self._began > RENEW
@@ -104,19 +107,22 @@ class Watcher:
             self._talk = Talk(argv, _ENVIRONMENT, fds)
         except HostError as error:
             return Missing(str(error))
+        if found.loaded != self._loaded:
+            self._slow_from = 0.0
         self._began, self._loaded = time.monotonic(), found.loaded
         return None
 
-    def _ask(self, request: bytes) -> Answer | Missing:
+    def _ask(self, *, slow: bool) -> Answer | Missing:
         assert self._talk is not None
         assert self._turns is not None
         busy = self._turns.take(self._talk.pid, self._deadline)
         if busy is not None:
             self.close()
             return self._failed(busy)
-        reply = self._talk.ask(request, self._deadline)
+        reply = self._talk.ask(b"slow" if slow else b"fast", self._deadline)
         if reply is None:
-            return self._failed(self._given_up(self._talk))
+            failed = self._failed(self._given_up(self._talk, slow=slow))
+            return self.look(slow=False) if slow and time.monotonic() < self._slow_from else failed
         self._turns.give_back()
         try:
             answer = msgspec.json.decode(reply, type=Answer)
@@ -127,9 +133,12 @@ class Watcher:
             self.close()
             return self._failed(one_line(answer.error))
         self._failures, self._whole = 0, not answer.problems
+        if time.monotonic() < self._slow_from:
+            left_out = f"{self._crash}, so limits, errors and traffic are not read"
+            return replace(answer, problems=(*answer.problems, left_out))
         return answer
 
-    def _given_up(self, talk: Talk) -> str:
+    def _given_up(self, talk: Talk, *, slow: bool) -> str:
         stuck = not talk.stop()
         code = talk.ended
         if stuck:
@@ -138,7 +147,9 @@ class Watcher:
         self.close()
         if code in {None, -int(signal.SIGTERM)}:
             return f"NVML gave no answer within {self._deadline:g} s" + (" and is stuck" if stuck else "")
-        return f"NVML crashed: {_ending(code or 0)}"
+        self._crash = f"NVML crashed: {_ending(code or 0)}"
+        self._slow_from = time.monotonic() + SPARED if slow else 0.0
+        return self._crash
 
     def _failed(self, reason: str) -> Missing:
         self._reason = reason

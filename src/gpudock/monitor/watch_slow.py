@@ -22,7 +22,6 @@ RECOVERY = 230  # a field
 FABRIC_V2 = 0x02000024
 LICENSES = 1024  # bytes; nvmlGridLicensableFeatures_v4_t has 860
 LINKS, LINK_SENT, LINK_RECEIVED = 91, 138, 139  # fields; the last two in KiB, over all links
-PCIE_SENT, PCIE_RECEIVED = 197, 198  # fields: bytes, since Hopper
 TOO_FEW = {"is": "missing", "reason": TWO_LOOKS}
 
 Value = dict[str, object]
@@ -89,6 +88,7 @@ def look(nvml: Library, handle: Handle, counters: Counters, throughput: Throughp
         return known(lambda: number_of(nvml, name, handle, size=size) / 1000)
 
     lowest, highest = constraints(nvml, handle)
+    profiling = counters.profiler.look(nvml, handle)
     return {
         "temperature": {
             "slowdown": ask("nvmlDeviceGetTemperatureThreshold", SLOWDOWN),
@@ -116,7 +116,7 @@ def look(nvml: Library, handle: Handle, counters: Counters, throughput: Throughp
         },
         "remapped": remapped(nvml, handle),
         "pcie": {
-            **pcie(nvml, handle, counters, throughput),
+            **pcie(handle, counters, throughput, profiling),
             "generation": ask("nvmlDeviceGetCurrPcieLinkGeneration"),
             "width": ask("nvmlDeviceGetCurrPcieLinkWidth"),
             "generation_max": ask("nvmlDeviceGetMaxPcieLinkGeneration"),
@@ -124,7 +124,7 @@ def look(nvml: Library, handle: Handle, counters: Counters, throughput: Throughp
             "replays": ask("nvmlDeviceGetPcieReplayCounter"),
         },
         "nvlink": nvlink(nvml, handle, counters),
-        "profiling": counters.profiler.look(nvml, handle),
+        "profiling": profiling,
         "encoder": encoder(nvml, handle),
         "fabric": known(fabric, nvml, handle),
         "recovery": known(field, nvml, handle, RECOVERY),
@@ -196,12 +196,11 @@ def remapped(nvml: Library, handle: Handle) -> Value:
     return {"corrected": values[0], "uncorrected": values[1], "pending": values[2] != 0, "failed": values[3] != 0}
 
 
-def pcie(nvml: Library, handle: Handle, counters: Counters, throughput: Throughput) -> Value:
-    try:
-        counted = {"sent": field(nvml, handle, PCIE_SENT), "received": field(nvml, handle, PCIE_RECEIVED)}
-    except CallError:
-        return throughput.of(handle, counters)
-    return {name: counters.rate(f"pcie {name}", value) for name, value in counted.items()}
+def pcie(handle: Handle, counters: Counters, throughput: Throughput, profiling: Value) -> Value:
+    """By the GPU's own counters; NVML's fields of bytes have 32 bits, which a busy GPU fills several times a second."""
+    told = {"sent": profiling["pcie_sent"], "received": profiling["pcie_received"]}
+    counts = all(isinstance(each, int) or each == TOO_FEW for each in told.values())
+    return told if counts else throughput.of(handle, counters)
 
 
 def nvlink(nvml: Library, handle: Handle, counters: Counters) -> Value:

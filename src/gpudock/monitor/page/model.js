@@ -46,6 +46,9 @@ export function holdersOf(processes, containers) {
 /** A holder's memory: missing as soon as one of its processes' is. */
 export const memoryOf = (holder) => (holder.unknown ? { is: "missing", reason: holder.unknown.reason } : holder.memory);
 
+/** What the driver recommends (nvmlDeviceGpuRecoveryAction_t), where it is no reset. */
+const RECOVERY = { 2: "reboot", 7: "reboot", 3: "recoverLinks", 5: "recoverLinks" };
+
 /** What is wrong with a GPU, as names of words and their places. */
 export function warningsOf(gpu) {
   const found = [];
@@ -54,7 +57,7 @@ export function warningsOf(gpu) {
   if (errors > 0) found.push(["eccErrors", { n: errors }, "bad"]);
   if (known(gpu.remapped?.failed, false)) found.push(["remapFailed", {}, "bad"]);
   if (known(gpu.remapped?.pending, false)) found.push(["remapPending", {}, "bad"]);
-  if (known(gpu.recovery, 0) > 0) found.push(["recovery", {}, "bad"]);
+  if (known(gpu.recovery, 0) > 0) found.push([RECOVERY[gpu.recovery] ?? "recovery", {}, "bad"]);
   const limit = known(gpu.temperature.slowdown, Infinity);
   if (known(gpu.temperature.gpu, -Infinity) >= limit - NEAR_LIMIT) found.push(["hot", {}, "bad"]);
   const reasons = isMissing(gpu.throttle) ? [] : gpu.throttle;

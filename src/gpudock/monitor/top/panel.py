@@ -11,6 +11,7 @@ from gpudock.plan.quote import quote
 IDLE_AFTER = 300.0  # seconds: a shorter pause is how people work
 _NEAR = 3  # degrees below the limit
 _SLOWED = ("hw_thermal_slowdown", "hw_power_brake_slowdown", "hw_slowdown", "sw_thermal_slowdown")
+_RECOVERY = {2: "needs a reboot", 7: "needs a reboot", 3: "NVLink needs attention", 5: "NVLink needs attention"}
 
 
 class Piece(NamedTuple):
@@ -132,7 +133,7 @@ def _troubles(gpu: Gpu) -> list[str]:
     if not isinstance(gpu.throttle, Missing) and any(each in gpu.throttle for each in _SLOWED):
         found.append("slowed down")
     if isinstance(gpu.recovery, int) and gpu.recovery:
-        found.append("needs a reset")
+        found.append(_RECOVERY.get(gpu.recovery, "needs a reset"))
     return found
 
 

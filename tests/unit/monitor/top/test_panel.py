@@ -59,6 +59,8 @@ def test_what_is_unknown_is_a_question_mark() -> None:
         ({"remapped": Remapped(pending=True)}, "row remapping pending"),
         ({"throttle": ("hw_thermal_slowdown",)}, "slowed down"),
         ({"xids": demo.gpu(1, 0).xids}, "Xid 31"),
+        ({"recovery": 1}, "needs a reset"),
+        ({"recovery": 2}, "needs a reboot"),
     ],
 )
 def test_troubles_are_said(of_gpu: dict[str, object], text: str) -> None:

@@ -49,6 +49,8 @@ export default {
   eccErrors: "uncorrected memory errors: {n}",
   remapPending: "memory rows wait for a reset",
   recovery: "needs a reset",
+  reboot: "needs a reboot",
+  recoverLinks: "NVLink needs attention",
   remapFailed: "memory rows could not be replaced",
   hot: "close to its temperature limit",
   throttle_hw_slowdown: "slowed down by hardware",

@@ -49,6 +49,8 @@ export default {
   eccErrors: "訂正不能なメモリエラー {n} 件",
   remapPending: "メモリ行の置換がリセット待ちです",
   recovery: "リセットが必要です",
+  reboot: "再起動が必要です",
+  recoverLinks: "NVLink の対処が必要です",
   remapFailed: "メモリ行の置換に失敗しました",
   hot: "温度が上限に近づいています",
   throttle_hw_slowdown: "ハードウェアによる減速中",

@@ -49,6 +49,8 @@ export default {
   eccErrors: "{n} 个不可纠正的显存错误",
   remapPending: "有显存行等待重置后替换",
   recovery: "需要重置",
+  reboot: "需要重启机器",
+  recoverLinks: "NVLink 需要处理",
   remapFailed: "显存行替换失败",
   hot: "接近温度上限",
   throttle_hw_slowdown: "硬件降频中",

@@ -695,10 +695,6 @@ static void fill(const struct gpu *gpu, struct field *field)
         field->type = UNSIGNED_INT;
         field->value = gpu->xid == 79; /* it fell off the bus: a reset */
         return;
-    case 197: case 198: /* bytes over PCIe */
-        field->value = seconds * gpu->pcie * 1000;
-        field->result = gpu->cc_major >= 9 ? SUCCESS : NOT_SUPPORTED;
-        return;
     default:
         field->result = NOT_SUPPORTED;
     }
@@ -875,6 +871,7 @@ struct metrics {
     const short *before, *now;
     struct metric metrics[];
 };
+enum { DECODERS = 30, DECODERS_END = 37 };
 API(nvmlGpmMetricsGet)(struct metrics *asked)
 {
     ENTER();
@@ -886,8 +883,11 @@ API(nvmlGpmMetricsGet)(struct metrics *asked)
     unsigned used = instance ? busy_instance(instance) : busy(gpu);
     for (unsigned i = 0; i < asked->count; i++) {
         struct metric *each = &asked->metrics[i];
-        each->result = each->id <= 21 ? SUCCESS : NOT_SUPPORTED;
-        each->value = each->id >= 20 ? gpu->pcie / 1024.0 : used / (each->id == 5 ? 2.0 : 1.0);
+        if (each->id > DECODERS_END)
+            return INVALID_ARGUMENT; /* encoders: this driver has not heard of them */
+        each->result = each->id <= DECODERS + 1 ? SUCCESS : NOT_SUPPORTED;
+        each->value = each->id >= DECODERS ? gpu->decoder / (double)(each->id - DECODERS + 1)
+            : each->id >= 20 ? gpu->pcie / 1024.0 : used / (each->id == 5 ? 2.0 : 1.0);
     }
     return SUCCESS;
 }
