@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 from gpudock.env.choose import fitness
 from gpudock.env.choose.machine import Machine
-from gpudock.env.choose.tables import Cuda, numbers
+from gpudock.env.choose.tables import Cuda
 from gpudock.env.image import requirements
 from gpudock.env.recipe import FRAMEWORKS
+from gpudock.gpu.cuda import numbers
 
 TEMPLATES = ("pytorch", "tensorflow", "jax", "cuda", "plain")
 SCHEMA = ".gpudock/schema.json"  # beside the file: an editor finds it there, on every machine

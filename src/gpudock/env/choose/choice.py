@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from gpudock.env.choose import fitness
 from gpudock.env.choose.machine import Machine
-from gpudock.env.choose.tables import Framework, Row, Tables, numbers
+from gpudock.env.choose.tables import Framework, Row, Tables
 from gpudock.env.recipe import Recipe
 from gpudock.errors import RefusedError
+from gpudock.gpu.cuda import numbers
 from gpudock.plan.quote import quote
 
 DEFAULT_PYTHON = "3.12"

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from gpudock.env.choose.machine import Machine
-from gpudock.env.choose.tables import Cuda, Framework, numbers
+from gpudock.env.choose.tables import Cuda, Framework
+from gpudock.gpu.cuda import numbers, without_code
 
 
 def oldest_driver(cuda: str, tables: Cuda) -> str:
@@ -33,26 +34,8 @@ def problems(cuda: str, architectures: Iterable[str], machine: Machine, tables: 
     for name, capability in dict.fromkeys(machine.gpus):
         if compiled and not runs(capability, compiled):
             yield f"it holds no code for {name} (compute capability {capability}), only for {', '.join(compiled)}"
-        elif not compiled:
-            yield from _of_cuda(cuda, name, capability, tables)
-
-
-def _of_cuda(cuda: str, name: str, capability: str, tables: Cuda) -> Iterator[str]:
-    lowest = [low for since, low in sorted(tables.lowest.items(), key=_by_version) if numbers(cuda) >= numbers(since)]
-    if lowest and numbers(capability) < numbers(lowest[-1]):
-        yield f"CUDA {cuda} has no code for compute capability {capability} ({name}), only from {lowest[-1]} on"
-    first = [version for since, version in sorted(tables.first.items(), key=_by_version) if _covers(since, capability)]
-    if first and numbers(cuda) < numbers(first[-1]):
-        yield f"CUDA knows compute capability {capability} ({name}) since {first[-1]}, not in {cuda}"
-
-
-def _by_version(item: tuple[str, str]) -> tuple[int, ...]:
-    return numbers(item[0])
-
-
-def _covers(since: str, capability: str) -> bool:
-    """8.9 stands for 8.9 alone, as 8.6 code runs on it; 10.0 for all of 10."""
-    return numbers(since)[0] == numbers(capability)[0] and numbers(since) <= numbers(capability)
+        elif not compiled and (why := without_code(cuda, name, capability, tables.lowest, tables.first)):
+            yield why
 
 
 def runs(capability: str, compiled: Iterable[str]) -> bool:

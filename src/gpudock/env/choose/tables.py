@@ -9,12 +9,14 @@ from typing import Any
 import msgspec
 
 from gpudock.errors import InputError
+from gpudock.gpu import cuda
+from gpudock.gpu.cuda import numbers
 from gpudock.publish import read_capped
 
 _LIMIT = 1 << 20
 FOLDERS = ("/etc/gpudock", "~/.config/gpudock")  # the later one wins
 NAME = "tables.toml"
-Version = tuple[int, ...]
+_CUDA = {"families": cuda.FAMILIES, "toolkits": cuda.TOOLKITS, "lowest": cuda.LOWEST, "first": cuda.FIRST}
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -27,7 +29,6 @@ class Cuda(_Table, frozen=True):
     lowest: dict[str, str]  # from this version on -> lowest compute capability
     first: dict[str, str]  # from this compute capability on -> first version
     images: dict[str, str] = {}  # version -> NVIDIA's image of it, with compiler
-    sources: tuple[str, ...] = ()
 
 
 class Row(_Table, frozen=True):
@@ -77,7 +78,7 @@ class Tables(_Table, frozen=True):
 def load(folders: Iterable[str] = FOLDERS) -> Tables:
     """Raises InputError for a table of the user's that is wrong."""
     text = (resources.files("gpudock.env.choose") / NAME).read_text()
-    told: Mapping[str, Any] = tomllib.loads(text)
+    told: Mapping[str, Any] = merged({"cuda": _CUDA}, tomllib.loads(text))
     for folder in folders:
         path = os.path.join(os.path.expanduser(folder), NAME)
         try:
@@ -107,14 +108,3 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
         else:
             found[key] = value
     return found
-
-
-def numbers(version: str) -> Version:
-    """ "12.8" -> (12, 8). What is no number ends it."""
-    found = []
-    for part in version.split("."):
-        digits = part[: next((at for at, each in enumerate(part) if not each.isdecimal()), len(part))]
-        if not digits:
-            break
-        found.append(int(digits))
-    return tuple(found)

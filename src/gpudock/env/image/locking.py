@@ -8,7 +8,7 @@ import msgspec
 from gpudock.env.choose import choice, fitness
 from gpudock.env.choose.choice import Choice
 from gpudock.env.choose.machine import Machine
-from gpudock.env.choose.tables import Tables, numbers
+from gpudock.env.choose.tables import Tables
 from gpudock.env.image import base, lock, needs, requirements, resolve
 from gpudock.env.image.lock import Lock, Package
 from gpudock.env.image.requirements import Requirements
@@ -19,6 +19,7 @@ from gpudock.env.project import Project
 from gpudock.env.recipe import Recipe
 from gpudock.env.session import Session
 from gpudock.errors import InputError, RefusedError
+from gpudock.gpu.cuda import numbers
 from gpudock.plan import requirement
 from gpudock.plan.quote import quote
 from gpudock.publish import read_capped, write

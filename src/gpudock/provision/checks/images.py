@@ -7,19 +7,13 @@ from gpudock.facts.base import Missing
 from gpudock.facts.container import ImageFact
 from gpudock.facts.gpu import Gpu
 from gpudock.facts.snapshot import Snapshot
+from gpudock.gpu.cuda import FAMILIES, without_code
 from gpudock.plan import requirement
 from gpudock.plan.requirement import Properties
 from gpudock.provision.check import ERROR, NOTE, WARNING, Check, Seen, check
 from gpudock.provision.machine import driver, numbers
 
 CHECKS: list[Check] = []
-_FLOORS = {11: (450, 80, 2), 12: (525, 60, 13), 13: (580,)}  # CUDA major -> oldest driver that runs its minors
-_GENERATIONS = (  # compute capability from, below -> first CUDA that makes code for it
-    ((8, 9), (9, 0), (11, 8), "Ada"),
-    ((9, 0), (10, 0), (11, 8), "Hopper"),
-    ((10, 0), (13, 0), (12, 8), "Blackwell"),
-)
-_DROPPED = (((13, 0), (7, 5)), ((12, 0), (5, 0)), ((11, 0), (3, 5)))  # CUDA from -> oldest compute capability left
 _CONSUMER = {"geforce", "geforcertx", "titan", "titanrtx"}
 _NEWER_DRIVER = ("sudo gpudock install    # a newer driver", "# or an older image of the same software")
 
@@ -125,8 +119,8 @@ def image_cuda(machine: Snapshot) -> Iterator[Seen]:
     here = numbers(driver(machine))
     for image in machine.images:
         for version, source in _cuda(image).items():
-            floor = _FLOORS.get(numbers(version)[0]) if numbers(version) else None
-            if here and floor and here < floor:
+            floor = numbers(FAMILIES.get(version.partition(".")[0]))
+            if here and here < floor:
                 soft = WARNING if image.compat and not _consumer(machine) else ""
                 yield Seen(f"{image.name}: CUDA {version} ({source}), driver {driver(machine)}", severity=soft)
 
@@ -196,21 +190,9 @@ def image_generation(machine: Snapshot) -> Iterator[str]:
     for image in machine.images:
         for version, source in _cuda(image).items():
             for gpu in machine.gpus:
-                why = _without_code(numbers(version)[:2], numbers(gpu.compute_capability))
-                if why:
-                    yield f"{image.name}: CUDA {version} ({source}) {why}; GPU {gpu.index} has {gpu.compute_capability}"
-
-
-def _without_code(cuda: tuple[int, ...], capability: tuple[int, ...]) -> str:
-    if not cuda or not capability:
-        return ""
-    for start, end, first, name in _GENERATIONS:
-        if start <= capability < end and cuda < first:
-            return f"is older than {name}, which needs {first[0]}.{first[1]}"
-    for start, oldest in _DROPPED:
-        if cuda >= start and capability < oldest:
-            return f"begins at compute capability {oldest[0]}.{oldest[1]}"
-    return ""
+                capability = _fact(gpu.compute_capability)
+                if why := without_code(version, f"GPU {gpu.index}", capability):
+                    yield f"{image.name} ({source}): {why}"
 
 
 @check(

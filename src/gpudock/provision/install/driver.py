@@ -1,6 +1,7 @@
 """NVIDIA's driver: which packages, from where, with which kernel module; and the reboot that it may need. Pure."""
 
 from gpudock.errors import RefusedError
+from gpudock.gpu import cuda
 from gpudock.provision.install import architecture, branches
 from gpudock.provision.install.architecture import OPEN, PROPRIETARY
 from gpudock.provision.install.step import Step, here, quoted
@@ -147,7 +148,7 @@ def _packages(choice: Choice) -> Step:
     return Step(
         "driver_packages",
         f"NVIDIA's driver, {version}, {choice.module} kernel module, from {where}",
-        f"runs CUDA up to {branches.cuda(choice.branch)}{until}; packages: {', '.join(names)}",
+        f"runs CUDA up to {cuda.newest(choice.branch)}{until}; packages: {', '.join(names)}",
         f"! has_gpu || driver_is_there || installed {quoted(*names)}",
         "\n".join(lines),
         "remove_packages driver_packages" + (f"\nrestore_file {PIN}" if pinned else ""),

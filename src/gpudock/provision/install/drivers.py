@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from gpudock.facts.base import Missing
 from gpudock.facts.snapshot import Snapshot
+from gpudock.gpu import cuda
 from gpudock.provision.install import architecture, branches
 from gpudock.provision.install.versions import Version
 
@@ -42,7 +43,7 @@ def _row(each: Version, generations: tuple[str, ...], suits: architecture.Suits 
     if number is None:
         return Row(each.version, each.package, each.source, "", "", "")
     why = _why(number, each.package, generations, suits)
-    return Row(each.version, each.package, each.source, branches.cuda(number), why, branches.life(number, today))
+    return Row(each.version, each.package, each.source, cuda.newest(number), why, branches.life(number, today))
 
 
 def _why(number: int, package: str, generations: tuple[str, ...], suits: architecture.Suits | None) -> str:

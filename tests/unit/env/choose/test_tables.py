@@ -4,13 +4,14 @@ import pytest
 
 from gpudock.env.choose import tables
 from gpudock.errors import InputError
+from gpudock.gpu.cuda import numbers
 
 
 def test_the_tables_are_whole() -> None:
     found = tables.load(())
     for name in ("pytorch", "tensorflow", "jax"):
         framework = found.framework(name)
-        versions = [tables.numbers(row.version) for row in framework.rows]
+        versions = [numbers(row.version) for row in framework.rows]
         assert versions == sorted(versions, reverse=True)
         assert framework.sources
         for row in framework.rows:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gpudock.gpu.cuda import newest
 from gpudock.proc import NOT_FOUND, Command, Result
 from gpudock.provision.install import branches, versions
 from gpudock.provision.install.versions import Version
@@ -81,12 +82,12 @@ def test_a_machine_without_any_of_them() -> None:
 )
 def test_branches(version: str, branch: int, cuda: str) -> None:
     assert branches.branch(version) == branch
-    assert branches.cuda(branch) == cuda
+    assert newest(branch) == cuda
 
 
 def test_what_is_no_version_has_no_branch() -> None:
     assert [branches.branch(each) for each in ("", "v580", "12.2")] == [None, None, None]
-    assert branches.cuda(100) == ""
+    assert newest(100) == ""
 
 
 def test_life() -> None:
