@@ -44,8 +44,8 @@ class Product:
     def runtime_before(self, real: str) -> Path:
         """The entry as it would be if the administrator had chosen this runtime."""
         lines = self.runtime.read_text().splitlines(keepends=True)
-        places = [index for index, line in enumerate(lines) if line.strip().startswith("for name in ")]
-        lines[places[0]] = f"for name in {real}; do\n"
+        places = [index for index, line in enumerate(lines) if line.strip().startswith("for gd_name in ")]
+        lines[places[0]] = f"for gd_name in {real}; do\n"
         path = self.folder / f"gpudock-runtime-{Path(real).name}"
         path.write_text("".join(lines))
         path.chmod(0o755)

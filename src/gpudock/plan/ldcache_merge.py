@@ -13,7 +13,7 @@ import sys
 
 from gpudock.plan import ldcache
 from gpudock.plan.ldcache import EXTENSION, HEADER, ROW, SECTION, STRING_LIMIT, CacheError, Table
-from gpudock.plan.ldcache_order import Listing, char_is_signed, is_ordered
+from gpudock.plan.ldcache_order import Listing, char_is_signed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def merge(old: "Optional[bytes]", added: "Sequence[tuple[int, str, str]]", repla
     new = list(dict.fromkeys(_library(*library) for library in added))
     before, names = _kept(_parse(old), new, replaces)
     signed = all(char_is_signed(flags) for flags, _, _ in new)
-    listing = Listing([*names], [*before.flags], [*before.hwcaps], signed=signed)
+    sought = [name for _, name, _ in new]
+    listing = Listing([*names], [*before.flags], [*before.hwcaps], sought, signed=signed)
     text, offsets = _text(before, new)
     by = HEADER.size + ROW.size * (len(names) + len(new)) - before.start
     rows = _moved(before.rows, by)
@@ -56,7 +57,7 @@ def merge(old: "Optional[bytes]", added: "Sequence[tuple[int, str, str]]", repla
         conflicts += [(_shown(name), _shown(other)) for other in listing.unlike(place)]
     data = _file(rows, text, [offset + by for offset in before.folders])
     _check_file(data, listing, new)
-    _check_kept(Listing(names, before.flags, before.hwcaps, signed=signed), listing)
+    _check_kept(names, before, listing)
     return Merged(data, list(dict.fromkeys(reversed(conflicts))))
 
 
@@ -166,14 +167,15 @@ def _check_file(data: bytes, listing: Listing, new: "list[Library]") -> None:
             raise CacheError(f"the loader would not find {_shown(name)} of the driver in it")
 
 
-def _check_kept(before: Listing, after: Listing) -> None:
+def _check_kept(names: "list[bytes]", before: Table, after: Listing) -> None:
     """That the loader finds what it found before."""
-    if is_ordered(after.names, signed=after.signed):
+    if after.is_ordered():
         return
     if len(after.names) > SIMULATION_LIMIT:
         raise CacheError("it is large and not in the loader's order")
-    for flags, name in {*zip(before.flags, before.names)}:
-        if after.find(name, flags) is None and before.find(name, flags) is not None:
+    earlier = Listing(names, before.flags, before.hwcaps, signed=after.signed)
+    for flags, name in {*zip(before.flags, names)}:
+        if after.find(name, flags) is None and earlier.find(name, flags) is not None:
             raise CacheError(f"the loader would no longer find {_shown(name)} in it")
 
 

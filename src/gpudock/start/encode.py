@@ -9,13 +9,18 @@ def json(value: "Any") -> bytes:  # noqa: ANN401  any JSON value
     """The text, in ASCII and without blanks. Names and lists keep their order."""
     try:
         from _json import encode_basestring_ascii as quoted  # noqa: PLC0415  absent from interpreters without it
+        from _json import make_encoder  # noqa: PLC0415
     except ImportError:
         from json import dumps  # noqa: PLC0415
 
         return dumps(value, separators=(",", ":")).encode()
-    parts: "list[str]" = []
-    _write(value, parts, quoted)
-    return "".join(parts).encode()
+    try:
+        encoder = make_encoder(None, repr, quoted, None, ":", ",", False, False, False)
+        return "".join(encoder(value, 0)).encode()
+    except Exception:  # noqa: BLE001  for it, infinite numbers are none; other interpreters may want it otherwise
+        parts: "list[str]" = []
+        _write(value, parts, quoted)
+        return "".join(parts).encode()
 
 
 def _write(value: "Any", parts: "list[str]", quoted: "Any") -> None:  # noqa: ANN401

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
     from typing import Any, Optional, Union
 
-    Codes = dict[str, tuple[Union[bytes, CodeType], str, bool]]
+    Codes = dict[str, tuple[Union[bytes, CodeType], str, bool]]  # those that are no bytes in the order of their needs
 
 
 class Frozen:
@@ -44,11 +44,27 @@ def run(codes: "Codes", name: str) -> int:
     """Run the module `name` of gpudock.start, from `codes` as far as it is there. Returns the exit code."""
     try:
         sys.meta_path.insert(0, Frozen(codes))
+        _load(codes)
         main = __import__("gpudock.start." + name, fromlist=("main",)).main
     except Exception as error:  # noqa: BLE001  no traceback: runtimes show it to the user
         _say(f"gpudock-{name}: not usable: {error}", sys.argv[5:6] if name == "runtime" else [])
         return 1
     return main(sys.argv[1:])  # type: ignore[no-any-return]
+
+
+def _load(codes: "Codes") -> None:
+    """All that is needed at once, as the import system would do it one by one, in a third of the time."""
+    modules, kind = sys.modules, type(sys)
+    for name, (code, file, is_package) in codes.items():
+        if not isinstance(code, bytes):
+            module = modules[name] = kind(name)
+            above, _, leaf = name.rpartition(".")
+            module.__file__, module.__package__ = file, name if is_package else above
+            if is_package:
+                module.__path__ = [file.rpartition("/")[0]]
+            exec(code, module.__dict__)  # noqa: S102  our own
+            if above:
+                setattr(modules[above], leaf, module)
 
 
 def _say(text: str, logs: "list[str]") -> None:

@@ -27,7 +27,7 @@ try:
             data = frozen.read()
         if data.endswith(sys.modules["_frozen_importlib_external"].MAGIC_NUMBER):  # made for this very Python
             codes = dict(marshal.loads(data))  # noqa: S302  from root's folder, as the sources
-            exec(codes["entry"], entry)  # type: ignore[arg-type]  # noqa: S102
+            exec(codes.pop("entry"), entry)  # type: ignore[arg-type]  # noqa: S102
     except (FileNotFoundError, EOFError, TypeError, ValueError, KeyError):  # cut off by a full disk
         codes = {}
     if not codes:

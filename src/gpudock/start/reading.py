@@ -15,7 +15,7 @@ def upto(fd: int, limit: int) -> bytes:
             break
         parts.append(part)
         left -= len(part)
-        room = 1 << 20
+        room = 1 << 20 if len(part) == room else room  # what was not filled was most likely all
     return b"".join(parts)
 
 

@@ -56,7 +56,7 @@ class Rootfs:
     `resolve` finds a path inside a folder descriptor: see walk.resolve.
     """
 
-    __slots__ = ("_folders", "_mount", "_resolve", "fd", "owner", "path")
+    __slots__ = ("_folders", "_mount", "_mounts", "_resolve", "fd", "owner", "path")
 
     def __init__(self, path: str, resolve: "Callable[..., int]" = walk.resolve) -> None:
         self.path = path
@@ -69,18 +69,22 @@ class Rootfs:
                 "The container's root file system cannot be opened.", why=f"{path}: {error.strerror}"
             ) from error
         self._mount = mounts.mount_id(self.fd)
-        self._folders = {"": self.fd}  # by path, open: nearly everything lies in a handful of them
+        # By path, open: nearly everything lies in a handful of folders. None for what leads to none.
+        self._folders: "dict[str, Optional[int]]" = {"": self.fd}
+        self._mounts = {self.fd: self._mount}  # by those descriptors: what is mounted over one later changes nothing
 
     def close(self) -> None:
-        for fd in {*self._folders.values()}:
-            os.close(fd)
+        for fd in {*self._folders.values()} - {None}:
+            os.close(fd)  # type: ignore[arg-type]
 
     def stat(self, path: str) -> "Optional[os.stat_result]":
         """Of what `path` leads to inside; None when it leads nowhere, however it does that."""
         folder, _, leaf = path.rpartition("/")
         try:
-            parent = self._within(folder) if leaf not in _ASIDE else None
-            if parent is not None:
+            if leaf not in _ASIDE:
+                parent = self._within(folder)
+                if parent is None:
+                    return None
                 found = os.stat(leaf, dir_fd=parent, follow_symlinks=False)
                 if not stat.S_ISLNK(found.st_mode):
                     return found
@@ -115,23 +119,19 @@ class Rootfs:
         fd = self._opened(path, stat.S_ISDIR, "folder", os.O_RDONLY | os.O_DIRECTORY)
         if fd is None:
             return None
-        found: "list[str]" = []
         try:
             with os.scandir(fd) as entries:
-                for entry in entries:
-                    if len(found) == limit:
-                        raise RefusedError(f"{path} in this container holds more than {limit} files.")
-                    found.append(entry.name)
+                found = [entry.name for _, entry in zip(range(limit + 1), entries)]
         except OSError as error:
             raise _unreachable(path, error) from error
         finally:
             os.close(fd)
+        if len(found) > limit:
+            raise RefusedError(f"{path} in this container holds more than {limit} files.")
         return sorted(found)
 
     def publish(self, path: str, data: bytes, mode: int = 0o644) -> None:
-        """Make or replace the file `path`, owned by the container's root, by one rename. A link there is followed,
-        inside, because programs follow it; missing folders are made.
-        """
+        """Make or replace the file `path` by one rename. A link there is followed, inside; missing folders are made."""
         parent, leaf = self._destination(path)
         self._replace(parent, leaf, path, lambda name: _write(name, parent, data, mode, self.owner))
 
@@ -193,40 +193,38 @@ class Rootfs:
 
     def _within(self, path: str) -> "Optional[int]":
         """The descriptor of the folder `path`, which stays open; None when there is none."""
-        known = self._folders.get(path)
-        if known is not None:
-            return known
-        above, _, name = path.rpartition("/")
-        parent = self.fd if name in _ASIDE else self._within(above)
-        if parent is None:
-            return None
-        try:
+        if path not in self._folders:
             try:
-                known = -1 if name in _ASIDE else os.open(name, walk.FOLDER, dir_fd=parent)
+                self._folders[path] = self._looked_up(path)
+            except OSError:
+                self._folders[path] = None
+        return self._folders[path]
+
+    def _looked_up(self, path: str) -> "Optional[int]":
+        above, _, name = path.rpartition("/")
+        if name not in _ASIDE:
+            parent = self._within(above)
+            try:
+                return None if parent is None else os.open(name, walk.FOLDER, dir_fd=parent)
             except NotADirectoryError:  # a link too
-                known = -1
-            known = self._resolve(self.fd, path + "/") if known < 0 else known
-        except OSError:
-            return None
-        self._folders[path] = known
-        return known
+                pass
+        return self._resolve(self.fd, path + "/")
 
     def _folder(self, path: str) -> int:
         """The descriptor of the folder `path`, which stays open; it is made when missing."""
-        known = self._within(path)
-        if known is not None:
-            return known
-        folder, _, name = path.rpartition("/")
-        try:
-            made = self._make(self._folder(folder), name, path)
-        except OSError as error:
-            raise _unreachable(path, error) from error
-        self._folders[path] = made
-        return made
+        found = self._within(path)
+        if found is None:
+            folder, _, name = path.rpartition("/")
+            try:
+                found = self._folders[path] = self._make(self._folder(folder), name, path)
+            except OSError as error:
+                raise _unreachable(path, error) from error
+        return found
 
     def _make(self, parent: int, name: str, path: str) -> int:
         """A descriptor of the folder `path`, made in `parent` as `name`."""
         self._own(parent, path)
+        self._folders = {path: fd for path, fd in self._folders.items() if fd is not None}
         try:
             os.mkdir(name, 0o755, dir_fd=parent)
         except FileExistsError:  # a neighbour made it just now; or it is a link, which the look-up followed
@@ -238,15 +236,18 @@ class Rootfs:
             raise _unwritable(path, error) from error
         fd = os.open(name, _FOLDER, dir_fd=parent)
         try:
-            self._own(fd, path)
+            self._own(fd, path, kept=False)
             _give(fd, self.owner)
         except BaseException:
             os.close(fd)
             raise
         return fd
 
-    def _own(self, fd: int, path: str) -> None:
-        number = mounts.mount_id(fd)
+    def _own(self, fd: int, path: str, *, kept: bool = True) -> None:
+        """`kept`: `fd` is one of the folders, whose number nothing else gets as long as this lives."""
+        number = self._mounts.get(fd) or mounts.mount_id(fd)
+        if kept:
+            self._mounts[fd] = number
         if number != self._mount:
             mount = mounts.find(number)
             raise VolumeError(path, self._inside(mount.point) if mount else "?")
@@ -277,7 +278,7 @@ class Rootfs:
         except FileNotFoundError:
             return
         try:
-            self._own(fd, path)  # a single file can be a volume too
+            self._own(fd, path, kept=False)  # a single file can be a volume too
             if stat.S_ISDIR(os.fstat(fd).st_mode):
                 raise OccupiedError(path)
         finally:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpudock.plan.ldcache_order import Listing, char_is_signed, is_ordered, libcmp
+from gpudock.plan.ldcache_order import Listing, char_is_signed, libcmp
 from unit.caches import search
 
 if TYPE_CHECKING:
@@ -109,20 +109,32 @@ def test_flags_and_capabilities_order_entries_of_a_name(flags: int, hwcap: int, 
     assert Listing([b"a"], [flags], [hwcap], signed=True).insert(b"a", 0x0303) == place
 
 
+def ordered(names: list[bytes]) -> bool:
+    return Listing(names, [0] * len(names), [0] * len(names), signed=True).is_ordered()
+
+
 @given(st.lists(NAMES, max_size=6), st.booleans())
 def test_is_ordered(names: list[bytes], sort: bool) -> None:
     if sort:
         names.sort(key=DESCENDING)
     expected = all(letter_by_letter(a, b) >= 0 for a, b in itertools.pairwise(names))
-    assert is_ordered(names, signed=True) == expected
+    assert ordered(names) == expected
     blank = [name + b" x" for name in names]  # the slower way: such names are not split at blanks
     expected = all(letter_by_letter(a, b) >= 0 for a, b in itertools.pairwise(blank))
-    assert is_ordered(blank, signed=True) == expected
+    assert ordered(blank) == expected
+
+
+@given(NAMES, NAMES, st.booleans())
+def test_a_listing_compares_as_the_loader_does(stands: bytes, name: bytes, known: bool) -> None:
+    found = Listing([stands], [0], [0], [name] if known else [], signed=True)
+    assert (found.find(name, 0) is not None) == (letter_by_letter(name, stands) == 0)
+    assert found.insert(name, 0) == (letter_by_letter(name, stands) < 0)
+    assert found.is_ordered()
 
 
 def test_long_numbers_are_never_ordered() -> None:
-    assert not is_ordered([b"lib1234567890.so"], signed=True)
-    assert is_ordered([b"lib123456789.so"], signed=True)
+    assert not ordered([b"lib1234567890.so"])
+    assert ordered([b"lib123456789.so"])
 
 
 def listing(names: list[bytes]) -> list[Entry]:

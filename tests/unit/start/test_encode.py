@@ -38,6 +38,13 @@ def test_without_the_interpreters_own_code(monkeypatch: pytest.MonkeyPatch) -> N
     assert encode.json({"a": [1, "é"]}) == b'{"a":[1,"\\u00e9"]}'
 
 
+def test_without_the_interpreters_whole_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = {"a": [1, "é", {}, [], {"b": [True, None, 1.5]}], "c": "d"}
+    whole = encode.json(value)
+    monkeypatch.setattr("_json.make_encoder", None)
+    assert encode.json(value) == whole == json.dumps(value, separators=(",", ":")).encode()
+
+
 def test_any_value_comes_back() -> None:
     source = random.Random(5)
     for _ in range(500):
