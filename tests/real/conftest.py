@@ -1,5 +1,6 @@
 """Real engines for tests/real, each started when a test first asks for it. See harness/."""
 
+import compileall
 import fcntl
 import os
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import gpudock
 from real import env_stage
 from real.env_stage import Stage
 from real.harness import archive, engines, leftovers
@@ -41,6 +43,8 @@ def session_root(request: pytest.FixtureRequest) -> Iterator[Path]:
                 "waiting for another session of tests/real on this machine to end"
             )
             fcntl.flock(lock, fcntl.LOCK_EX)
+        # As an installation has it: where Python keeps nothing compiled, each of thousands of starts compiles all again.
+        compileall.compile_dir(Path(gpudock.__file__).parent, quiet=2)
         folder = leftovers.session_folder()
         traces = leftovers.EngineTraces()
         before = leftovers.Machine.snapshot(folder)

@@ -1,6 +1,7 @@
 """A stage for the hook: it installed as root would have it, a driver tree with plans, and bundles for runc and crun."""
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from typing import Any
 import gpudock
 from gpudock.cdi import project
 from gpudock.start import command, key
-from real.harness import archive
+from real.harness import archive, leftovers
 from real.harness.commands import run
 
 Tree = Callable[[Path], None]
@@ -91,6 +92,7 @@ def plan(tree: Path, **changes: Any) -> dict[str, Any]:
 
 # crun wants one version of control groups, and this machine may have both: it gets a view of its own, and uses none.
 _ONE_VERSION = 'mount -t cgroup2 none /sys/fs/cgroup && exec crun --cgroup-manager=disabled "$@"'
+_CGROUPS = itertools.count(1)
 RUNTIMES = {
     "runc": ["runc"],
     "crun": ["unshare", "--mount", "--propagation", "private", "sh", "-c", _ONE_VERSION, "crun"],
@@ -211,7 +213,11 @@ def configuration(command: Sequence[str], mounts: Sequence[tuple[Path, str]], en
         "root": {"path": "rootfs"},
         "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}, *binds(mounts)],
         "annotations": {"run.oci.hooks.stderr": "/dev/stderr"},  # crun: else what a hook says is lost
-        "linux": {"namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "network")]},
+        "linux": {
+            # By the container's name it would be, and another session's or the machine's may have that name.
+            "cgroupsPath": f"/{leftovers.CGROUP}/{next(_CGROUPS)}",
+            "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "network")],
+        },
     }
 
 

@@ -170,6 +170,21 @@ def test_leftovers_are_told(session_root: Path) -> None:
     assert leftovers.settled_differences(before, session_root, patience=0) == []
 
 
+def test_cgroups_of_a_killed_session_are_cleared() -> None:
+    """With what runs in them."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    made = [each / f"gpudock-tests-{ended.pid}/1" for each in leftovers.hierarchies()]
+    for each in made:
+        each.mkdir(parents=True)
+    joined = next(each for each in made if "cpuset" not in each.parts)
+    with subprocess.Popen(["sleep", "1000"]) as running:
+        (joined / "cgroup.procs").write_text(str(running.pid))
+        leftovers.clear_cgroups()
+        assert running.wait() < 0
+    assert not [each for each in made if each.parent.exists()]
+
+
 NVML = """
 #include <stdio.h>
 int nvmlInit_v2(void) { return 0; }

@@ -15,7 +15,7 @@ import pytest
 from gpudock.errors import HostError
 from gpudock.start import current, renew, settings
 from real import runtime_stage
-from real.harness import processes
+from real.harness import leftovers, processes
 from real.hook_stage import Outcome
 from real.runtime_stage import DRIVER, NEWER, ONE, Stage, outcome
 
@@ -45,8 +45,9 @@ def clean(stage: Stage) -> Iterator[Stage]:
 
 
 def control_groups() -> set[str]:
-    """By the names that our containers have."""
-    return {str(path) for depth in ("rt-*", "*/rt-*") for path in Path("/sys/fs/cgroup").glob(depth)}
+    """Of the containers of this session."""
+    where = (f"{leftovers.CGROUP}/*", f"*/{leftovers.CGROUP}/*")
+    return {str(path) for each in where for path in Path("/sys/fs/cgroup").glob(each) if path.is_dir()}
 
 
 def one(stage: Stage, name: str, image: str, script: str) -> Outcome:

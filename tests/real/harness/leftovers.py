@@ -46,7 +46,8 @@ _ENGINES_LEAVE = (
     ),
 )
 _NAMESPACES = Path("/run/netns")
-_ENGINE_CGROUPS = ("docker", "libpod_parent/conmon", "libpod_parent")
+CGROUP = f"gpudock-tests-{os.getpid()}"  # in which the session's bundles have theirs
+_ENGINE_CGROUPS = ("docker", "libpod_parent/conmon", "libpod_parent", CGROUP)
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class EngineTraces:
 
     @staticmethod
     def _all() -> list[Path]:
-        cgroups = [path / name for name in _ENGINE_CGROUPS for path in _hierarchies()]
+        cgroups = [path / name for name in _ENGINE_CGROUPS for path in hierarchies()]
         return [Path(path) for path in _ENGINES_LEAVE] + cgroups
 
 
@@ -127,7 +128,30 @@ def session_folder() -> Path:
     """
     for stale in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
         clear(stale)
+    clear_cgroups()
     return Path(tempfile.mkdtemp(prefix=_PREFIX))
+
+
+def clear_cgroups() -> None:
+    """Removes the cgroups of sessions that were killed, after what still runs in them."""
+    stale = [each for hierarchy in hierarchies() for each in hierarchy.glob("gpudock-tests-*")]
+    for top in stale:
+        if Path("/proc", top.name.rpartition("-")[2]).exists():
+            continue
+        for path, _, _ in os.walk(top, topdown=False):
+            processes.end(processes.of_cgroup(Path(path)), patience=1)
+            _remove_cgroup(Path(path))
+
+
+def _remove_cgroup(path: Path, patience: float = 10.0) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return path.rmdir()
+        except OSError:  # a process that was killed is in there until it is waited for
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
 
 
 def clear(folder: Path) -> None:
@@ -159,7 +183,7 @@ def _tree(top: str) -> Iterator[str]:
         yield f"{path} {stat.filemode(status.st_mode)}{regular}{target and ' -> ' + target}"
 
 
-def _hierarchies() -> list[Path]:
+def hierarchies() -> list[Path]:
     """Roots of the cgroup hierarchies: one, or one for each controller and one beside them."""
     root = Path("/sys/fs/cgroup")
     if (root / "cgroup.procs").exists():
@@ -168,5 +192,5 @@ def _hierarchies() -> list[Path]:
 
 
 def _cgroups() -> Iterator[Path]:
-    for hierarchy in _hierarchies():
+    for hierarchy in hierarchies():
         yield from (path for path in hierarchy.iterdir() if path.is_dir())

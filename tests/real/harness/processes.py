@@ -23,6 +23,12 @@ def of_folder(folder: Path) -> list[Process]:
     return [process for process in _all() if process.pid != os.getpid() and _belongs(process.pid, os.fsencode(folder))]
 
 
+def of_cgroup(cgroup: Path) -> list[Process]:
+    """Processes in this very cgroup."""
+    pids = [int(line) for line in (cgroup / "cgroup.procs").read_text().split()]
+    return [process for process in map(_look, pids) if process is not None]
+
+
 def end(processes: Iterable[Process], patience: float = 5.0) -> None:
     """TERM, and after `patience` seconds KILL, to each process that is still the one named."""
     left = [process for process in processes if _send(process, signal.SIGTERM)]
