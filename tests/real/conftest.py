@@ -69,6 +69,7 @@ def _started(name: str, root: Path) -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def podman(session_root: Path) -> Iterator[Engine]:
     """The distribution's Podman, with CDI."""
+    engines.check_runroot(f"{session_root}/podman/run")
     yield from _started("podman", session_root)
 
 
@@ -95,7 +96,7 @@ def env_docker(session_root: Path) -> Iterator[Stage]:
 @pytest.fixture(scope="session")
 def env_podman(session_root: Path) -> Iterator[Stage]:
     session_root.chmod(0o755)
-    with env_stage.quiet_networks(), env_stage.podman(session_root / "env-podman") as stage:
+    with env_stage.quiet_networks(), env_stage.podman(session_root / "env") as stage:
         yield stage
 
 

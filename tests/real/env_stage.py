@@ -162,6 +162,7 @@ exec nsenter --net=/proc/{pid}/ns/net {real} "$@"
 
 @contextmanager
 def podman(folder: Path) -> Iterator[Stage]:
+    engines.check_runroot(f"{folder}/podman/run")
     with network(folder) as net, engines.podman(folder / "podman") as engine:
         conf = folder / "podman/containers.conf"
         conf.write_text(conf.read_text().replace('netns = "none"', 'netns = "bridge"'))

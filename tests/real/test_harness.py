@@ -131,16 +131,16 @@ def test_failed_command_says_why(podman: Engine) -> None:
 
 
 @pytest.mark.parametrize("name", ["podman", "docker20", "docker28"])
-def test_engine_is_gone_with_its_containers(name: str, tmp_path: Path) -> None:
-    folder = tmp_path / "e"
-    before = leftovers.Machine.snapshot(tmp_path)
+def test_engine_is_gone_with_its_containers(name: str, session_root: Path) -> None:
+    folder = session_root / "gone"
+    before = leftovers.Machine.snapshot(folder)
     with engines.START[name](folder) as engine:
         image = images.load(engine, "busybox")
         engine.run("run", "--detach", "--network", "none", image, "/bin/sleep", "987")
         commands = [process.command for process in processes.of_folder(folder)]
         assert "/bin/sleep 987" in commands
         assert mounts.below(folder)
-        changed = before.differences(leftovers.Machine.snapshot(tmp_path))
+        changed = before.differences(leftovers.Machine.snapshot(folder))
         assert any("processes: left behind" in line and "sleep 987" in line for line in changed)
         assert any(line.startswith("mounts: left behind") for line in changed)
     assert not folder.exists()

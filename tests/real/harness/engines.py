@@ -65,6 +65,11 @@ def podman_settings(folder: Path, driver: str) -> dict[str, str]:
     return {"CONTAINERS_CONF": f"{folder}/containers.conf", "CONTAINERS_STORAGE_CONF": f"{folder}/storage.conf"}
 
 
+def check_runroot(path: str) -> None:
+    """With a longer one, Podman's process that cleans up refuses to run, and each `podman run` waits 20 s for it."""
+    assert len(path) <= 50, f"{path} is too long for podman's runroot"
+
+
 def docker20(
     folder: Path, config: Mapping[str, object] | None = None, beside: Mapping[str, Path] | None = None
 ) -> AbstractContextManager[Engine]:

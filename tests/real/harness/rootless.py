@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
 
-from real.harness import images, subordinate
+from real.harness import engines, images, subordinate
 from real.harness.commands import run
 
 _CONTAINERS = """\
@@ -49,7 +49,8 @@ def rootless_podman(root: Path) -> Iterator[Rootless]:
     """In a new folder of `root`, which others can enter meanwhile; it has the image localhost/tiny."""
     mode = root.stat().st_mode
     root.chmod(0o755)
-    folder = root / "rootless"
+    folder = root / "user"
+    engines.check_runroot(f"{folder}/run/containers")
     (folder / "run").mkdir(parents=True, mode=0o700)
     (folder / "containers.conf").write_text(_CONTAINERS)
     (folder / "storage.conf").write_text(
