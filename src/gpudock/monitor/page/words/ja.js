@@ -102,7 +102,7 @@ export default {
   chart: "{metric}（{subject}、{range}）。数値は下の表にあります。",
   noHistory: "この期間の記録はありません。",
   historyFailed: "履歴を読み込めません: {reason}",
-  stepNote: "1 点は{time}の平均です。",
+  stepNote: "1 点は {time}の平均です。",
   asTable: "表で見る",
   least: "最小",
   mean: "平均",
