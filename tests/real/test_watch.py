@@ -13,7 +13,7 @@ from gpudock import proc
 from gpudock.facts.base import Missing
 from gpudock.host import nvml, nvml_turn, roots
 from gpudock.monitor import watch
-from gpudock.monitor.sample import Clocks, Ecc, Gpu, Memory, Power, Remapped, Temperature, Utilization
+from gpudock.monitor.sample import TWO_LOOKS, Clocks, Ecc, Gpu, Memory, Power, Remapped, Temperature, Utilization
 from gpudock.monitor.watch import Answer, Watcher
 from gpudock.testing.simulate import build, description
 from gpudock.testing.simulate.machine import Process
@@ -129,7 +129,7 @@ def test_counters_become_rates_at_the_second_slow_look(start: Callable[[], Watch
     watcher = start()
     first = answer(watcher.look(slow=True)).gpus[0]
     assert isinstance(first.pcie.sent, Missing)
-    assert isinstance(first.profiling.tensor, Missing)
+    assert first.profiling.tensor == TWO_LOOKS
     time.sleep(1.1)
     second, divided = answer(watcher.look(slow=True)).gpus
     assert second.pcie.sent == second.pcie.received == 5_120_000  # by GPM: fields 197 and 198 wrap within a second
@@ -147,6 +147,7 @@ def test_a_divided_gpu_and_its_processes(start: Callable[[], Watcher]) -> None:
     gpu = told.gpus[1]
     assert gpu.mig is True
     assert gpu.utilization.gpu == Missing("nvmlDeviceGetUtilizationRates: Not Supported")
+    assert gpu.utilization.decoder == Missing("nvmlDeviceGetDecoderUtilization: Not Supported")
     assert [each.profile for each in gpu.instances] == ["3g.71gb", "1g.18gb"]
     assert gpu.instances[0].memory.total == 71168 << 20
     found = {(each.pid, each.gpu, each.gi): each for each in told.processes}

@@ -259,7 +259,7 @@ SERVE = Verb(
             "",
             "FOLDER",
         ),
-        Option(("--remove-units",), "remove_units", "Take it away again.", default=False),
+        Option(("--remove-units",), "remove_units", "Take that unit away again.", default=False),
         *HOST[:3],
     ),
 )

@@ -12,6 +12,7 @@ import msgspec
 from gpudock.facts.base import Missing
 
 UNASKED = Missing("not asked")
+TWO_LOOKS = Missing("needs two looks, ten seconds apart")  # as watch_calls says it
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from gpudock.facts.base import Missing
-from gpudock.monitor.sample import Gpu, Process, Sample
+from gpudock.monitor.sample import TWO_LOOKS, Gpu, Process, Sample
 from gpudock.monitor.words import known, moment, share, size, span, whole
 
 SHORT = 40  # characters of a name
@@ -23,8 +23,15 @@ def render(sample: Sample) -> str:
         )
         rows = [_process(each, sample) for each in sample.processes]
         parts.append(aligned([PROCESS_HEAD, *rows], right={0, 2, 3}) if rows else "No process uses a GPU.")
-    notes = [f"note: {each}" for each in sample.problems if not isinstance(sample.gpus, Missing)]
+    notes = [f"note: {each}" for each in (*sample.problems, *_early(sample)) if not isinstance(sample.gpus, Missing)]
     return "\n".join([*parts, *notes])
+
+
+def _early(sample: Sample) -> list[str]:
+    """MIG instances are measured from one look to the next."""
+    gpus = () if isinstance(sample.gpus, Missing) else sample.gpus
+    waiting = any(each.utilization == TWO_LOOKS for gpu in gpus for each in gpu.instances)
+    return ["how busy MIG instances are is known after ten seconds: gpudock status --watch"] if waiting else []
 
 
 def _head(sample: Sample) -> str:

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from gpudock.cli.terminal import safe
 from gpudock.facts.base import Missing
 from gpudock.monitor import words
-from gpudock.monitor.sample import Sample
+from gpudock.monitor.sample import TWO_LOOKS, Profiling, Sample
 from gpudock.monitor.table import render
 from unit.monitor import demo
 
@@ -41,6 +41,18 @@ def test_old_data_and_problems_are_said() -> None:
     text = lines(demo.sample(age=95.0, problems=("docker: it is not running",)))
     assert "OLD: nothing was read for 1 min" in text[0]
     assert text[-1] == "note: docker: it is not running"
+
+
+def test_what_mig_needs_to_be_measured_is_said() -> None:
+    sample = demo.sample()
+    gpu = replace(
+        demo.gpu(2, 0),
+        instances=tuple(replace(each, profiling=Profiling(graphics=TWO_LOOKS)) for each in demo.gpu(2, 0).instances),
+    )
+    early = replace(sample, gpus=(gpu,))
+    note = "note: how busy MIG instances are is known after ten seconds: gpudock status --watch"
+    assert lines(early)[-1] == note
+    assert note not in lines(sample)
 
 
 def test_names_of_others_do_nothing_to_a_terminal_or_a_table() -> None:

@@ -573,14 +573,14 @@ API(nvmlDeviceGetEncoderUtilization)(const void *device, unsigned *percent, unsi
 {
     ENTER();
     GPU(device, NOT_SUPPORTED);
-    int wrong = give_number(100000, period);
+    int wrong = gpu->mig == 1 ? NOT_SUPPORTED : give_number(100000, period);
     return wrong ? wrong : give_number(gpu->encoder, percent);
 }
 API(nvmlDeviceGetDecoderUtilization)(const void *device, unsigned *percent, unsigned *period)
 {
     ENTER();
     GPU(device, NOT_SUPPORTED);
-    int wrong = give_number(100000, period);
+    int wrong = gpu->mig == 1 ? NOT_SUPPORTED : give_number(100000, period);
     return wrong ? wrong : give_number(gpu->decoder, percent);
 }
 API(nvmlDeviceGetTemperatureThreshold)(const void *device, unsigned which, unsigned *celsius)
