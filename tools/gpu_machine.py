@@ -7,7 +7,8 @@ nothing outside: everything that is needed is packed elsewhere and carried there
 
 The run starts a Docker of its own, refreshes, and compares inside and outside of a container: `nvidia-smi -L`, the
 nodes, and (where this python3 has torch) the rate of a bf16 matrix product, in turns. It measures `cdi generate` too.
-With `--graphics FOLDER` it looks at what graphics programs see.
+With `--graphics FOLDER` it looks at what graphics programs see. It trains in an environment of a gpudock.yaml, within
+limits that it reads back; `--only environment` does that alone.
 """
 
 import argparse
@@ -15,7 +16,6 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -25,11 +25,12 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import gpu_env
 import gpu_graphics
 import gpu_use
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "src")]
 
 TURNS = 10  # of the matrix product, inside and outside in turn
 RUNS = 20  # of each timed command
@@ -38,7 +39,8 @@ REQUIRED = {
     "msgspec",
     "pyyaml",
 }  # what is imported there; the command line is read without click, its help not
-EXTRAS = {  # apart, as users have them: only with the extras
+EXTRAS = {  # apart: only with the extras, or for what is no part of a timed command
+    *("jinja2", "markupsafe"),
     *("prometheus-client", "starlette", "uvicorn", "anyio", "h11", "idna"),
     *("textual", "rich", "markdown-it-py", "mdurl", "pygments", "platformdirs", "typing-extensions"),
 }
@@ -58,13 +60,14 @@ print(2 * n**3 * 50 / (time.perf_counter() - begun) / 1e12, torch.cuda.get_devic
 
 def pack(folder: Path, python: str) -> None:
     """Docker with its libraries, a tiny image, and what the product imports, for the other machine's Python."""
-    from real.harness import docker_tree, images
+    from real.harness import docker_tree
 
     folder.mkdir(parents=True, exist_ok=True)
     engine = docker_tree.programs().parent
+    plugins = {str(engine / "bin" / name).lstrip("/") for name in docker_tree.PLUGINS}  # large, and not used there
     with tarfile.open(folder / "engine.tar.xz", "w:xz", preset=6) as packed:
-        packed.add(engine, arcname=str(engine).lstrip("/"))
-    shutil.copy(images.tar("tiny"), folder / "tiny.tar")
+        packed.add(engine, arcname=str(engine).lstrip("/"), filter=lambda each: None if each.name in plugins else each)
+    gpu_env.pack(folder / "tiny.tar")
     (folder / "programs").write_text(f"{engine}/bin\n")
     lock = (ROOT / "requirements/dev.txt").read_text().splitlines()
     wheels = [line.split()[0] for line in lock if line.partition("==")[0] in REQUIRED | EXTRAS]
@@ -90,12 +93,20 @@ class Machine:
         self.env, self.flags = dict(env), flags
 
     def gpudock(self, *args: str, check: bool = True) -> str:
+        return self.call(*args, check=check).stdout
+
+    def call(
+        self, *args: str, check: bool = True, more: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """gpudock ARGS; `more`: variables besides."""
+        argv = [sys.executable, "-m", "gpudock", *args]
+        env = {**self.env, **(more or {})}
         done = subprocess.run(
-            [sys.executable, "-m", "gpudock", *args], env=self.env, capture_output=True, text=True, check=False
+            argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=300
         )
         if done.returncode and check:
             raise SystemExit(f"gpudock {' '.join(args)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-        return done.stdout
+        return done
 
     def inside(self, *command: str, mounts: tuple[str, ...] = ()) -> str:
         flags = [word for mount in mounts for word in ("-v", mount)]
@@ -170,9 +181,7 @@ def timed(machine: Machine) -> dict[str, float]:
     return {name: round(statistics.median(values), 1) for name, values in taken.items()}
 
 
-def measured(
-    folder: Path, flags: tuple[str, ...], graphics: Path | None, out: Path, *, only_timed: bool
-) -> dict[str, object]:
+def measured(folder: Path, flags: tuple[str, ...], graphics: Path | None, out: Path, only: str) -> dict[str, object]:
     from real.harness import engines, leftovers
 
     with tarfile.open(folder / "engine.tar.xz") as packed:
@@ -189,13 +198,15 @@ def measured(
             env = {**engine.env, **own, **paths}
             env.pop("PYTHONDONTWRITEBYTECODE", None)  # modules are compiled once, as where gpudock is installed
             machine = Machine(env, flags)
-            if only_timed:
+            extended = Machine({**env, "PYTHONPATH": f"{env['PYTHONPATH']}:{temp}/extras"}, flags)
+            if only:
                 machine.gpudock("refresh", *flags)
+            if only == "timed":
                 return {"medians, ms": timed(machine)}
-            found = results(machine)
-            if has_torch(flags):
-                env["PYTHONPATH"] += f":{temp}/extras"
-                found["use"] = gpu_use.measured(Machine(env, flags).gpudock, env, interpreter(), out)
+            found = results(machine) if not only else {}
+            found["environment"] = gpu_env.measured(extended.call, extended.env, interpreter(), gpu=not flags)
+            if has_torch(flags) and not only:
+                found["use"] = gpu_use.measured(extended.gpudock, extended.env, interpreter(), out)
             if graphics is not None:
                 engine.run("import", str(graphics / gpu_graphics.IMAGE), "graphics")
                 found["graphics"] = gpu_graphics.looked_at(machine.tried)
@@ -229,15 +240,19 @@ def results(machine: Machine) -> dict[str, object]:
     }
 
 
+_ONLY = (
+    "graphics (pack): a folder with its programs alone; timed, environment (run): these alone, into a file of its own"
+)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=["pack", "run"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--python", default="3.12", help="version of the GPU machine's python3 (pack)")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "docs/evidence", help="folder for the result (run)")
-    parser.add_argument("--only", choices=["graphics"], help="a folder with the graphics programs alone (pack)")
+    parser.add_argument("--only", choices=["graphics", "timed", "environment"], default="", help=_ONLY)
     parser.add_argument("--graphics", type=Path, help="folder with the graphics programs, as packed (run)")
-    parser.add_argument("--only-timed", action="store_true", help="only the timed commands")
     parser.add_argument("--simulated", help="simulated GPUs of this folder, to try the run itself")
     options = parser.parse_args()
     if options.action == "pack":
@@ -246,11 +261,14 @@ def main() -> int:
         else:
             pack(options.folder, options.python)
         return 0
+    if options.only == "graphics":
+        parser.error("--only graphics is for pack; run takes --graphics FOLDER")
     flags = ("--simulated", options.simulated) if options.simulated else ()
     options.output.mkdir(parents=True, exist_ok=True)
-    found = measured(options.folder, flags, options.graphics, options.output, only_timed=options.only_timed)
+    found = measured(options.folder, flags, options.graphics, options.output, options.only)
     text = json.dumps(found, indent=2) + "\n"
-    (options.output / "gpu-machine.json").write_text(text)
+    name = f"gpu-{options.only}.json" if options.only else "gpu-machine.json"
+    (options.output / name).write_text(text)
     print(text)
     return 0
 

@@ -45,6 +45,13 @@ def packages(engine: Engine, image: str) -> str:
     return inside(engine, image, "sh", "-c", script)
 
 
+def test_a_base_with_little_more_than_a_shell(gpudock: Product, docker28: Engine, tmp_path: Path) -> None:
+    """No apt, no os-release, no network: nothing is asked of it, and so nothing is missing."""
+    (tmp_path / "gpudock.yaml").write_text(f"base: {images.load(docker28, 'tiny')}\nrun: [echo made > /made]\n")
+    image = call(gpudock, docker28, tmp_path, "build", "--network", "none").stdout.strip()
+    assert inside(docker28, image, "cat", "/made") == "made\n"
+
+
 RECIPE = """
 python_requirements: requirements.txt
 system_packages: [tree]

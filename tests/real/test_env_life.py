@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from real.env_stage import BASE, GID, UID, Stage
+from real.harness import training
 from real.harness.commands import run
 
 pytestmark = pytest.mark.real
@@ -59,16 +60,24 @@ def test_up_answers_and_files_are_the_callers(stage: Stage, up: Path) -> None:
 
 
 def test_limits_are_the_kernels(stage: Stage, up: Path) -> None:
-    del up
-    limits = row(stage, "seg")["limits"]
-    assert limits == {
+    """Those that are asked for hold for what runs, by the kernel's word on both sides."""
+    asked = {
         "memory": 256 << 20,
         "memory_swap": 384 << 20,
+        "shm": 96 << 20,
         "cpus": 1.5,
         "cpuset": "0",
-        "shm": 96 << 20,
+        "affinity": [0],
         "pids": 150,
     }
+
+    def pid_of(name: str) -> int:
+        return int(stage.client("inspect", "--format", "{{.State.Pid}}", name).stdout)
+
+    found = training.measured(stage, pid_of, up, ["python3"], uid=UID, asked=asked)
+    assert found["differences"] == []
+    assert {*found["inside"], *found["gpudock env ls"]} == {*asked} == {*found["outside"]}
+    assert "stand-in" in found["training"]["by"]
     use = row(stage, "seg")["use"]
     assert isinstance(use, dict)
     assert 0 < use["memory"] < 256 << 20

@@ -9,7 +9,7 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 have_python() { command -v python3 >/dev/null && python3 -c 'import venv, ensurepip'; }
 
 section system
-cat /etc/os-release >&3
+[ ! -r /etc/os-release ] || cat /etc/os-release >&3 # the smallest images have none
 section machine
 uname -m >&3
 first=

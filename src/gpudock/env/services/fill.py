@@ -20,10 +20,12 @@ def fill(session: Session, container: Container, files: Mapping[str, bytes], uid
     script = "".join((_START, *(_written(path, data, uid, gid) for path, data in everything.items())))
     done = session.ask("exec", "-i", "--user", "0", container.id, "/bin/sh", "-s", stdin=script.encode())
     if not done.ok:
+        said = session.ask("logs", "--tail", "3", container.id)  # an entry that gives up says why, and ends
+        last = " ".join(f"{said.out} {said.err}".split()) if said.ok else ""
         raise EngineError(
             "The secrets of the services could not be put into the container.",
             why=quote(" ".join(done.err.split()) or f"exit code {done.code}", 300),
-            mend="gpudock env logs shows what happened inside",
+            mend=f"the container said last: {quote(last, 300)}" if last else "gpudock env up --force-recreate",
         )
 
 
