@@ -232,7 +232,14 @@ def test_packages_added_by_hand_are_written_back_with_comments(stage: Stage, up:
 def test_down_keeps_files_and_image(stage: Stage) -> None:
     folder = stage.project("gone", WEB)
     (folder / "mine").write_text("mine")
-    stage("up", "--rm", at=folder)
+    assert "gpudock lock" in stage("up", "--dry-run", at=folder, check=False).stderr  # nothing is made for it
+    stage("env", "build", at=folder)
+    script, _, filling = stage("up", "--rm", "--dry-run", at=folder).stdout.rstrip().rpartition("\n")
+    assert " exec -i " in filling
+    assert "gone" not in stage("env", "ls").stdout
+    run([*stage.network.words, "sh", "-ec", script], env=stage.engine.env)  # they are what they say
+    stage("up", at=folder)
+    assert "gpudock.yaml" in stage.get(url(stage, folder))
     image = str(row(stage, "gone")["image"])
     stage("down", at=folder)
     assert "gone" not in stage("env", "ls").stdout

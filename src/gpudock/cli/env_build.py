@@ -52,16 +52,24 @@ def lock(session: "Session", project: "Project", *, base: str = "", network: str
     from gpudock.cli.env_lock import describe, pull
     from gpudock.env.choose import tables
     from gpudock.env.image import locking
-    from gpudock.errors import InputError
 
-    locked = locking.read(project.folder)
+    locked = current(project)
     if locked is None:
         say("there is no gpudock.lock yet: it is made now")
         wish = locking.Wish(network, base, env_session.machine(None, session), tables.load())
         locked = locking.make(session, project, wish, pull)
         locking.save(project.folder, locked, session.owner)
         say(f"gpudock.lock: {describe(locked)}")
-    elif locking.stale(project, locked):
+    return locked
+
+
+def current(project: "Project") -> "Lock | None":
+    """The project's lock, if there is one. Raises InputError for one that no longer fits gpudock.yaml."""
+    from gpudock.env.image import locking
+    from gpudock.errors import InputError
+
+    locked = locking.read(project.folder)
+    if locked is not None and locking.stale(project, locked):
         raise InputError(
             "gpudock.lock does not fit gpudock.yaml.",
             why="gpudock.yaml, or a file that it names, was changed since",

@@ -41,6 +41,24 @@ def built(session: "Session", project: "Project", progress: str, base: str = "",
     return Image(name, digest)
 
 
+def known(session: "Session", project: "Project") -> "tuple[Image, bool]":
+    """The image of the lock, and whether it is here; nothing is made. Raises RefusedError where there is no lock."""
+    from gpudock.cli.env_build import current
+    from gpudock.env.archive import image
+    from gpudock.env.image import lock
+    from gpudock.env.preparing import Image
+    from gpudock.errors import RefusedError
+
+    locked = current(project)
+    if locked is None:
+        raise RefusedError(
+            "It cannot be told yet: there is no gpudock.lock.", why="it names the image", mend="gpudock lock"
+        )
+    digest = lock.digest(locked)
+    name = project.names.image(digest)
+    return Image(name, digest), image.find(session, name) is not None
+
+
 def locked_image(session: "Session", folder: str) -> "tuple[Stored, Project]":
     """The image that was built of a project's lock. Raises RefusedError when it is not here."""
     from gpudock.env import project

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gpudock.cli.env_here import COMMON, engine_of, folder, meant
 from gpudock.cli.env_words import verb
 from gpudock.cli.run import WHICH_ENGINE
-from gpudock.cli.terminal import safe, say
+from gpudock.cli.terminal import safe, say, show
 from gpudock.cli.verb import Option
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _token(
     there = meant(session, project, *words)
     found = tokens.changed(session, there, os.environ, password=hashed, new=new)
     if not password:
-        print(found)
+        show(found)
 
 
 def _is_there(project: str | None, words: tuple[str, ...]) -> bool:

@@ -162,8 +162,7 @@ def _export_tar(
 
     session = engine_of(engine, context, host)
     there = meant(session, project, *words)
-    with session.reading("export", there.id) as read:
-        exported(read, output or f"{there.name}.tar")
+    exported(session.reading("export", there.id), output or f"{there.name}.tar")
 
 
 _OUTPUT = Option(("--output", "-o"), "output", "The file; - is standard output.", metavar="FILE")

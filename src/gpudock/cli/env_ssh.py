@@ -25,8 +25,16 @@ def _ssh_config(
     from gpudock import proc, publish
     from gpudock.env import owner, preparing, state
     from gpudock.env.services import ssh
+    from gpudock.errors import RefusedError
 
     place = state.folder(os.environ, os.geteuid())
+    config = os.path.expanduser("~/.ssh/config")
+    if write and os.geteuid() == 0 and os.stat(os.path.expanduser("~")).st_uid != 0:  # where sudo keeps HOME
+        raise RefusedError(
+            f"{config} is not root's.",
+            why=f"root's keys are in {place}, and ssh gives up on a configuration that it cannot read",
+            mend="without sudo, or for root's own ssh: sudo -H gpudock env ssh-config --write",
+        )
     made = ssh.keys(place, proc.run)
     publish.write(f"{place}/ssh/known_hosts", ssh.known_hosts(made), 0o600)
     who = owner.here(os.environ)
@@ -38,7 +46,7 @@ def _ssh_config(
         return
     path = f"{place}/ssh/config"
     publish.write(path, text.encode(), 0o600)
-    _included(os.path.expanduser("~/.ssh/config"), path)
+    _included(config, path)
 
 
 def _included(config: str, path: str) -> None:

@@ -28,6 +28,9 @@ class Building(NamedTuple):
     network: str
 
 
+DRY_RUN = Option(("--dry-run",), "dry_run", "Print the engine's commands instead of running them.", default=False)
+
+
 START = (
     Option(("--gpus",), "gpus", "As docker's: all, a number, device=0,2, none.", metavar="REQUEST"),
     Option(("--cpus",), "cpus", "How many CPUs' time.", metavar="NUMBER"),
@@ -60,6 +63,7 @@ def _up(
     context: str | None,
     host: str | None,
     force_recreate: bool,
+    dry_run: bool,
     progress: str,
     base: str,
     build_network: str,
@@ -81,6 +85,9 @@ def _up(
     session = engine_of(engine, context, host)
     wanted = Given.of(given)
     loaded = _loaded(session, project, wanted)
+    if dry_run:
+        _show_commands(session, loaded, wanted, recreate=force_recreate)
+        return
     building = Building(progress, base, build_network)
     _come_up(session, loaded, wanted, building, recreate=force_recreate)
 
@@ -91,6 +98,7 @@ def _run(
     engine: str | None,
     context: str | None,
     host: str | None,
+    dry_run: bool,
     progress: str,
     base: str,
     build_network: str,
@@ -114,10 +122,12 @@ def _run(
         raise UsageError("There is no command to run.", mend="gpudock env run python train.py")
     session = engine_of(engine, context, host)
     loaded = _loaded(session, project, Given.of(given))
-    start = preparing.start(session, loaded, _image(session, loaded, Building(progress, base, build_network)), Shown())
+    building = Building(progress, base, build_network)
+    image = _known(session, loaded) if dry_run else _image(session, loaded, building)
+    start = preparing.start(session, loaded, image, Shown())
     terminal = ("-i", *(("-t",) if sys.stdin.isatty() and sys.stdout.isatty() else ()))
-    line = create.once(start, terminal, words, env_files(loaded))
-    return become(gpus.argv(session, "run", line, loaded.recipe.gpus, _tools), dry_run=False)
+    line = (*(("--dry-run",) if dry_run else ()), *create.once(start, terminal, words, env_files(loaded)))
+    return become(gpus.argv(session, "run", line, loaded.recipe.gpus, _tools), dry_run=dry_run)
 
 
 def _start(
@@ -152,6 +162,35 @@ def _come_up(session: "Session", project: "Project", given: "Given", building: B
     with running.replaced(session, there):
         made = running.fresh(session, start, _tools, env_files(project), draws=shown.draws)
     _finish(session, running.serve(session, project, made, shown, _place()))
+
+
+def _show_commands(session: "Session", project: "Project", given: "Given", *, recreate: bool) -> None:
+    """What _come_up would have the engine do."""
+    from gpudock.env import mine, preparing, running
+    from gpudock.env.services import display
+
+    there = mine.find(session, project.names, project.folder)
+    if there is not None and not recreate:
+        _same(session, project, there, given)
+        lines = [] if there.running else [(*session.client.words, "start", there.id)]
+    else:
+        image = _known(session, project)
+        shown = display.shown(session, project.recipe, project.names.key, dry_run=True)
+        start = preparing.start(session, project, image, shown, rm=given.rm)
+        lines = running.planned(session, start, there, _tools, env_files(project), draws=shown.draws)
+    filling = (*session.client.words, "exec", "-i", "--user", "0", project.names.container, "/bin/sh", "-s")
+    for each in (*lines, filling):
+        become(each, dry_run=True)
+    say("the last one gets secrets, and what starts the services, by standard input; then it waits for them")
+
+
+def _known(session: "Session", project: "Project") -> "Image":
+    from gpudock.cli.env_image import known
+
+    image, here = known(session, project)
+    if not here:
+        become(("gpudock", "env", "build", "--folder", project.folder), dry_run=True)
+    return image
 
 
 def _come_up_again(session: "Session", there: "Container") -> None:
@@ -227,7 +266,8 @@ up = verb(
         *_RUN,
         Option(("--rm",), "rm", "Remove the container when it stops.", default=False),
         Option(("--force-recreate",), "force_recreate", "Make the container anew from gpudock.yaml.", default=False),
+        DRY_RUN,
     ),
 )
-run = verb(_run, _RUN, ("COMMAND", "[ARG...]"), command=True)
+run = verb(_run, (*_RUN, DRY_RUN), ("COMMAND", "[ARG...]"), command=True)
 start = verb(_start, COMMON, ("[NAME]",))

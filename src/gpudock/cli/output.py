@@ -1,9 +1,11 @@
 """Writing a result where the user said: a file is replaced whole, anything else (a device, a pipe) is written into."""
 
+import contextlib
 import os
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from gpudock.errors import HostError
 
@@ -39,18 +41,26 @@ def _is_plain(path: str) -> bool:
         return True
 
 
-def exported(read: Callable[[int], bytes], path: str) -> None:
-    """A stream of any length into a file, which has its name only when it is whole. Raises HostError."""
+def exported(reading: AbstractContextManager[Callable[[int], bytes]], path: str) -> None:
+    """A stream of any length into a file, which is there only when all of it is: `reading` ended without an error.
+
+    Raises HostError.
+    """
     if path == "-":
-        while data := read(1 << 20):
-            sys.stdout.buffer.write(data)
+        with reading as read:
+            while data := read(1 << 20):
+                sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    staging = f"{path}.part"
+    staging = f"{path}.{os.urandom(6).hex()}.part"
     try:
-        with open(os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644), "wb") as file:
-            while data := read(1 << 20):
-                file.write(data)
-        os.rename(staging, path)
+        with open(staging, "xb") as file, contextlib.ExitStack() as kept:
+            kept.callback(os.unlink, staging)
+            with reading as read:
+                while data := read(1 << 20):
+                    file.write(data)
+            file.flush()
+            os.rename(staging, path)
+            kept.pop_all()
     except OSError as error:
         raise HostError(f"{path} cannot be written.", why=error.strerror or str(error)) from error

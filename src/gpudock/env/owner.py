@@ -42,7 +42,7 @@ def acting(who: Owner, folder: str) -> Iterator[None]:
     if os.geteuid() != 0 or who.uid == 0 or _owner(folder) == 0:
         yield
         return
-    groups = os.getgroups()
+    groups, gid = os.getgroups(), os.getegid()
     os.setgroups(_groups(who))
     os.setegid(who.gid)
     os.seteuid(who.uid)
@@ -50,7 +50,7 @@ def acting(who: Owner, folder: str) -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
-        os.setegid(0)
+        os.setegid(gid)
         os.setgroups(groups)
 
 

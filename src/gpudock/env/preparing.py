@@ -26,16 +26,17 @@ def start(session: Session, project: Project, image: Image, shown: Shown, *, rm:
     """Raises HostError for a device that is not there."""
     recipe = project.recipe
     who = inside(session, project)
-    found = devices.find(recipe.devices) if not session.remote else devices.Devices(_as_named(recipe.devices))
+    nodes = devices.find(recipe.devices) if not session.remote else devices.Devices(_as_named(recipe.devices))
     if shown.draws and not session.remote and not _has_gpus(recipe.gpus):
-        found += devices.graphics()
-    found = devices.without_root(found) if session.rootless else found
-    for note in found.notes:
+        nodes += devices.graphics()
+    nodes = devices.without_root(nodes) if session.rootless else nodes
+    for note in nodes.notes:
         session.say(note)
     served = tuple((each, each.wished) for each in table.services(recipe, root=who.uid == 0))
     source = project.names.container if session.remote else project.folder
     flags = (*peculiarities(session), *shown.flags)
     home = session.environment.get("HOME", "")
+    found = images.find(session, image.reference)  # in a dry run it may be missing
     return Start(
         project.names,
         project.folder,
@@ -46,11 +47,11 @@ def start(session: Session, project: Project, image: Image, shown: Shown, *, rm:
         recipe,
         served,
         who,
-        found,
+        nodes,
         flags,
         home,
         rm,
-        images.needed(session, image.reference).entry == (ENTRY,),
+        found.entry == (ENTRY,) if found else recipe.dockerfile is None,
     )
 
 

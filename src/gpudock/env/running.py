@@ -41,21 +41,18 @@ def fresh(
     session: Session, start: Start, gpu_tools: gpus.ToolsFor, env_files: tuple[str, ...], *, draws: bool
 ) -> Container:
     """A new container, started. A port that somebody takes meanwhile is replaced by the next free one."""
+    copied = False
     for _ in range(_RACES):
         chosen = _with_ports(session, start)
-        programs = [served.program for served, _ in chosen.served]
-        command = supervisor.command(start.recipe.user.shell, programs)
-        words = create.words(chosen, command, env_files)
-        argv = gpus.argv(session, "create", words, start.recipe.gpus, gpu_tools, draws=draws)
-        empty = volume.made(session, chosen)
-        made = session.run(Command(argv, timeout=_CREATE))
-        if not made.ok:
-            raise engine_error(session, "cannot make the container", made)
-        if empty:
-            volume.fill(session, chosen)
+        argv = gpus.argv(session, "create", _words(chosen, env_files), start.recipe.gpus, gpu_tools, draws=draws)
+        with volume.filled(session, chosen) as new:
+            made = session.run(Command(argv, timeout=_CREATE))
+            if not made.ok:
+                raise engine_error(session, "cannot make the container", made)
+        copied = copied or new
         started = session.ask("start", start.names.container)
         if started.ok:
-            if empty:
+            if copied:
                 volume.give(session, chosen)
             found = mine.find(session, start.names, start.folder)
             if found is not None:
@@ -66,13 +63,47 @@ def fresh(
     raise EngineError("Other programs take every port before the container can.", mend="name others: -p, or host_port")
 
 
+def _words(start: Start, env_files: tuple[str, ...]) -> tuple[str, ...]:
+    command = supervisor.command(start.recipe.user.shell, [served.program for served, _ in start.served])
+    return create.words(start, command, env_files)
+
+
+def planned(
+    session: Session,
+    start: Start,
+    old: Container | None,
+    gpu_tools: gpus.ToolsFor,
+    env_files: tuple[str, ...],
+    *,
+    draws: bool,
+) -> list[tuple[str, ...]]:
+    """The engine's commands by which `fresh` makes the container, and `replaced` takes the old one's place."""
+    chosen, name = _with_ports(session, start), start.names.container
+    words = ("--dry-run", *_words(chosen, env_files))
+    argv = gpus.argv(session, "create", words, start.recipe.gpus, gpu_tools, draws=draws)
+    aside = [("stop", old.id), ("rename", old.id, _aside(old))] if old else []
+    new = volume.is_missing(session, start)
+    before = [*aside, *([volume.creation(start)] if new else [])]
+    after = [
+        *([volume.copying(start)] if new else []),
+        ("start", name),
+        *([("rm", "--force", _aside(old))] if old else []),
+    ]
+    told = session.client.words
+    return [*((*told, *each) for each in before), argv, *((*told, *each) for each in after)]
+
+
+def _aside(old: Container) -> str:
+    return f"{old.name}-before"
+
+
 @contextlib.contextmanager
 def replaced(session: Session, old: Container | None) -> Iterator[None]:
     """Set an old container aside while a new one is made: it goes when that is there, and comes back when it is not."""
     if old is None:
         yield
         return
-    aside = f"{old.name}-before"
+    aside = _aside(old)
     for words in (("stop", old.id), ("rename", old.id, aside)):
         done = session.ask(*words, timeout=120.0)
         if not done.ok and containers.inspected(session.client, [old.id], session.run):
@@ -80,7 +111,9 @@ def replaced(session: Session, old: Container | None) -> Iterator[None]:
     try:
         yield
     except BaseException:
+        session.ask("rm", "--force", old.name)  # half made, where we were interrupted
         session.ask("rename", aside, old.name)
+        session.say(f"{old.name} is there as it was: gpudock env start goes on with it")
         raise
     session.ask("rm", "--force", aside)
 

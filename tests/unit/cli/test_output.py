@@ -2,11 +2,13 @@
 
 import os
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from gpudock.cli.output import write
+from gpudock.cli.output import exported, write
 from gpudock.errors import HostError
 
 
@@ -38,3 +40,24 @@ def test_a_mistyped_path_makes_no_folders(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="cannot be written"):
         write(str(tmp_path / "no/such/out"), b"")
     assert os.listdir(tmp_path) == []
+
+
+@contextmanager
+def ending_with(error: BaseException | None) -> Iterator[Callable[[int], bytes]]:
+    """As proc.reading: that the program failed is known after all that it said."""
+    parts = [b"half"]
+    yield lambda _: parts.pop() if parts else b""
+    if error:
+        raise error
+
+
+@pytest.mark.parametrize("error", [HostError("docker export failed."), KeyboardInterrupt()])
+def test_a_stream_that_broke_off_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
+    (tmp_path / "all.tar").write_bytes(b"before")
+    with pytest.raises(type(error)):
+        exported(ending_with(error), str(tmp_path / "all.tar"))
+    assert os.listdir(tmp_path) == ["all.tar"]
+    assert (tmp_path / "all.tar").read_bytes() == b"before"
+    exported(ending_with(None), str(tmp_path / "all.tar"))
+    assert (tmp_path / "all.tar").read_bytes() == b"half"
+    assert os.listdir(tmp_path) == ["all.tar"]

@@ -4,7 +4,10 @@ What is there already is read and compared, never believed: after a power loss a
 """
 
 import os
+import stat
 from typing import BinaryIO
+
+from gpudock.errors import HostError
 
 
 class Part:
@@ -37,7 +40,11 @@ def place(path: str) -> str:
     return os.path.join(folder, f".{name}.part")
 
 
-def opened(path: str) -> BinaryIO:
-    """Nobody else's file, and through no link: it is written to."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.fdopen(os.open(path, flags, 0o600), "r+b")
+def opened(path: str, uid: int) -> BinaryIO:
+    """This user's own file, or root's, and through no link: it is written to. Raises HostError for another's."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    told = os.fstat(fd)
+    if not stat.S_ISREG(told.st_mode) or told.st_nlink != 1 or told.st_uid not in {uid, os.geteuid()}:
+        os.close(fd)
+        raise HostError(f"{path} is not yours alone.", why="others would have what is saved", mend="remove it")
+    return os.fdopen(fd, "r+b")

@@ -31,7 +31,7 @@ def to_file(session: Session, image: Image, texts: Texts, path: str, progress: P
     """Its size. An interrupted one is gone on with by the next call. Raises HostError."""
     staging = part.place(path)
     try:
-        with part.opened(staging) as file:
+        with part.opened(staging, session.owner.uid) as file:
             there = os.fstat(file.fileno()).st_size
             _room(path, image.size - there)
             target = part.Part(file, there)

@@ -42,8 +42,10 @@ class Shown(NamedTuple):
     draws: bool = False
 
 
-def shown(session: Session, recipe: Recipe, key: str) -> Shown:
-    """What the container needs for the recipe's display. Raises HostError, InputError, UsageError."""
+def shown(session: Session, recipe: Recipe, key: str, *, dry_run: bool = False) -> Shown:
+    """What the container needs for the recipe's display; in a dry run no cookie is made. Raises HostError, InputError,
+    UsageError.
+    """
     if recipe.display == "vnc":
         return Shown(("-e", "DISPLAY=:1"), draws=True)
     if recipe.display != "x11":
@@ -56,8 +58,13 @@ def shown(session: Session, recipe: Recipe, key: str) -> Shown:
             "There is no X display: DISPLAY is not set.", mend="start from a desktop, by ssh -X, or take display: vnc"
         )
     found = xauth.display(text)
-    source = _relayed(session, found, key) if found.port else f"{found.socket}:{_SOCKETS}/X0"
+    relay = f"{paths.paths(session.environment, uid=os.geteuid()).run}/x11/{key}"
+    source = f"{relay}:{_SOCKETS}" if found.port else f"{found.socket}:{_SOCKETS}/X0"
     flags = ("-v", source, "-e", f"DISPLAY={INSIDE}", "-e", f"XAUTHORITY={_COOKIE}")
+    if dry_run:
+        return Shown(flags, draws=True)
+    if found.port:
+        _relay(relay, found.port)
     return Shown(flags, {_COOKIE: xauth.file(_cookie(session, text, found), Display(0))}, draws=True)
 
 
@@ -105,14 +112,12 @@ def _file(path: str) -> bytes:
         return b""
 
 
-def _relayed(session: Session, found: Display, key: str) -> str:
+def _relay(folder: str, port: int) -> None:
     """A display that ssh forwards listens on this machine's own loopback, which a container does not reach: a relay
     gives it a socket, for as long as ssh does.
     """
-    folder = f"{paths.paths(session.environment, uid=os.geteuid()).run}/x11/{key}"
     publish.make_folder(folder, 0o755)
-    proc.detached((sys.executable, "-m", "gpudock.env.services.x11_relay", f"{folder}/X0", str(found.port)))
-    return f"{folder}:{_SOCKETS}"
+    proc.detached((sys.executable, "-m", "gpudock.env.services.x11_relay", f"{folder}/X0", str(port)))
 
 
 def with_vnc(session: Session, recipe: Recipe, container: Container, kept: State, who: tuple[int, int]) -> State:
@@ -126,6 +131,6 @@ def with_vnc(session: Session, recipe: Recipe, container: Container, kept: State
         raise EngineError(
             "The VNC password could not be set.",
             why=done.err.strip()[-200:],
-            mend="the image needs tigervnc: gpudock build",
+            mend="the image needs tigervnc: gpudock lock, then gpudock up --force-recreate",
         )
     return msgspec.structs.replace(kept, vnc=password)

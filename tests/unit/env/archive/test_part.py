@@ -1,12 +1,16 @@
+import os
 from pathlib import Path
 
+import pytest
+
 from gpudock.env.archive import part
+from gpudock.errors import HostError
 
 MEMBERS = [b"a" * 1000, b"b" * 500, b"c" * 2000]
 
 
 def write(path: Path, members: list[bytes]) -> int:
-    with part.opened(str(path)) as file:
+    with part.opened(str(path), os.getuid()) as file:
         target = part.Part(file, path.stat().st_size)
         for each in members:
             target.put(each)
@@ -36,6 +40,21 @@ def test_a_longer_one_of_before_leaves_nothing(tmp_path: Path) -> None:
     path.write_bytes(b"".join(MEMBERS) + b"more")
     assert write(path, MEMBERS) == 0
     assert path.read_bytes() == b"".join(MEMBERS)
+
+
+def test_what_others_have_too_is_not_written_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / ".x.part"
+    path.write_bytes(b"")
+    (tmp_path / "theirs").hardlink_to(path)
+    os.mkfifo(tmp_path / "pipe")
+    for each in (path, tmp_path / "pipe"):
+        with pytest.raises(HostError, match="not yours alone"):
+            part.opened(str(each), os.getuid())
+    (tmp_path / "theirs").unlink()
+    part.opened(str(path), os.getuid()).close()
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)
+    with pytest.raises(HostError, match="not yours alone"):
+        part.opened(str(path), 4321)
 
 
 def test_the_place_is_beside_the_file() -> None:

@@ -41,7 +41,7 @@ def test_behind_sudo_the_cookie_is_in_the_persons_home(tmp_path: Path, monkeypat
 
 def test_of_a_display_that_ssh_forwards_no_cookie_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """ssh refuses every one but its own."""
-    monkeypatch.setattr(display, "_relayed", lambda *_: "/x")
+    monkeypatch.setattr(display, "_relay", lambda *_: None)
     said: list[str] = []
     made = on_display(tmp_path, said)
     made = made._replace(environment={**made.environment, "DISPLAY": "localhost:10.0"})
