@@ -71,6 +71,32 @@ def test_a_key_is_believed_by_its_fingerprint_alone(
         assert f":{FINGERPRINT}:" in shown
 
 
+ENDED = "https://nvidia.github.io/nvidia-docker/ubuntu18.04/amd64"
+GOOD = "deb https://download.docker.com/linux/debian bookworm stable\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "left"),
+    [
+        ("a.list", f"{GOOD}deb [arch=amd64] {ENDED} /\n# deb {ENDED} /\n", f"{GOOD}# deb {ENDED} /\n"),
+        ("b.list", f"deb {ENDED} /\n", ""),
+        (
+            "c.sources",
+            f"Types: deb\nURIs: {ENDED}/\nSuites: /\n\n# not {ENDED}\nTypes: deb\nURIs: http://a/\nSuites: x\n",
+            f"# not {ENDED}\nTypes: deb\nURIs: http://a/\nSuites: x\n\n",
+        ),
+    ],
+)
+def test_only_the_entries_of_ended_repositories_go(
+    scripts: list[Path], tmp_path: Path, name: str, said: str, left: str
+) -> None:
+    path, program = tmp_path / name, tmp_path / "program.sh"
+    path.write_text(said)
+    program.write_text(scripts[0].read_text().replace('main "$@"', 'without_ended "$1"'))
+    env = {"PATH": "/usr/bin:/bin", "GPUDOCK_INSTALL_STATE": str(tmp_path / "state")}
+    assert run(["sh", str(program), str(path)], env=env).stdout == left
+
+
 def cloud_init_program() -> Path:
     """The distribution's, unpacked: it is not installed, because it would take the machine's start over."""
     name = "programs/cloud-init"

@@ -131,7 +131,8 @@ def users_are_remapped(machine: Machine) -> None:
 
 SCRIPT = "/root/install.sh"
 OLD_SOURCE = "/etc/apt/sources.list.d/nvidia-docker.list"
-OLD = "deb [trusted=yes] https://nvidia.github.io/nvidia-docker/debian12/amd64 /\n"
+OLD_KEPT = "# deb http://deb.example/debian stable main\n"
+OLD = f"deb [trusted=yes] https://nvidia.github.io/nvidia-docker/debian12/amd64 /\n{OLD_KEPT}"
 OLD_PACKAGES = """
 for name in nvidia-docker2 nvidia-container-runtime; do
     mkdir -p /tmp/$name/DEBIAN
@@ -184,7 +185,7 @@ def the_emitted_script_does_what_is_left(machine: Machine) -> None:
     assert holder.wait() == 0
     assert done.stderr.endswith("all done\n")
     assert "a container started through the runtime" in done.stderr
-    assert machine.run("cat", OLD_SOURCE).stdout == ""
+    assert machine.run("cat", OLD_SOURCE).stdout == OLD_KEPT
     checked = machine.run(SCRIPT, "check").stderr
     assert [line[:5] for line in checked.splitlines()] == ["done "] * 9 + ["to do"]  # all but the proof
     old_containers_are_kept(machine)

@@ -40,7 +40,8 @@ check_old_sources() {
 apply_old_sources() {
     for file in $(old_sources); do
         printf '%s\n' "$file" >>"$STATE/old-sources"
-        write_file "$file" 644 </dev/null
+        without_ended "$file" >"$STATE/source"
+        write_file "$file" 644 <"$STATE/source"
     done
 }
 undo_old_sources() {

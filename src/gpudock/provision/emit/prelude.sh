@@ -258,9 +258,17 @@ only_installed() { # PACKAGE...
     done
 }
 
+ENDED='nvidia[.]github[.]io/(nvidia-docker|nvidia-container-runtime)'
+
 old_sources() {
-    grep -lsE 'nvidia\.github\.io/(nvidia-docker|nvidia-container-runtime)' /etc/apt/sources.list.d/*.list \
-        /etc/apt/sources.list.d/*.sources || true
+    grep -lsE "^[^#]*$ENDED" /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources || true
+}
+
+without_ended() { # FILE: what it says besides them
+    case $1 in
+    *.sources) awk -v RS= -v ORS='\n\n' -v ended="(^|\n)[^#\n]*$ENDED" '$0 !~ ended' "$1" ;;
+    *) grep -vE "^[^#]*$ENDED" "$1" || true ;;
+    esac
 }
 
 old_containers() { # names, one a line
@@ -363,7 +371,7 @@ remove_own_files() {
     marked own-files || return 0
     case $(readlink /usr/local/sbin/gpudock) in /opt/gpudock/*) rm -f /usr/local/sbin/gpudock ;; esac
     rm -rf /usr/libexec/gpudock /opt/gpudock /run/gpudock
-    if grep -q ' /var/lib/gpudock/driver/' /proc/mounts; then
+    if grep -qs '/gpudock/driver/' /proc/[0-9]*/mountinfo; then # also those in containers
         say "      left, because mounted: /var/lib/gpudock/driver"
     else
         rm -rf /var/lib/gpudock/driver /var/lib/gpudock/source.json

@@ -31,7 +31,8 @@ def sources(target: Target) -> tuple[Step, ...]:
             """\
 for file in $(old_sources); do
     printf '%s\\n' "$file" >>"$STATE/old-sources"
-    write_file "$file" 644 </dev/null
+    without_ended "$file" >"$STATE/source"
+    write_file "$file" 644 <"$STATE/source"
 done""",
             """\
 [ -e "$STATE/old-sources" ] || return 0
