@@ -35,6 +35,8 @@ def shares(sample: Sample) -> list[Share]:
 
 def _of_gpu(gpu: Gpu, groups: dict[tuple[str, str], list[Process]]) -> list[Share]:
     used = {key: _used(theirs) for key, theirs in groups.items()}
+    if gpu.instances:
+        used |= {key: _of_instances(gpu, groups, key) for key, known in used.items() if known is None}
     if len(groups) == 1 and not isinstance(gpu.utilization.gpu, Missing):
         used = dict.fromkeys(groups, gpu.utilization.gpu / 100)  # whoever is alone has all of it
     told = [each for each in used.values() if each is not None]
@@ -51,6 +53,15 @@ def _of_gpu(gpu: Gpu, groups: dict[tuple[str, str], list[Process]]) -> list[Shar
         )
         for (user, container), theirs in groups.items()
     ]
+
+
+def _of_instances(gpu: Gpu, groups: dict[tuple[str, str], list[Process]], whose: tuple[str, str]) -> float | None:
+    """The driver tells no use of processes on a divided GPU, but what counts for an instance is of whoever is alone."""
+    mine = {each.gi for each in groups[whose]}
+    shared = {each.gi for key, theirs in groups.items() if key != whose for each in theirs}
+    busy = {each.gi: each.utilization for each in gpu.instances}
+    told = [value for gi, value in busy.items() if gi in mine - shared and not isinstance(value, Missing)]
+    return sum(told) / len(told) / 100 if len(told) == len(mine) else None
 
 
 def _used(processes: list[Process]) -> float | None:

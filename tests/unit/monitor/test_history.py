@@ -17,7 +17,7 @@ from gpudock.facts.base import Missing
 from gpudock.monitor import store, usage_text
 from gpudock.monitor.history import Remembered
 from gpudock.monitor.recorder import Recorder
-from gpudock.monitor.sample import Owner, Utilization
+from gpudock.monitor.sample import Owner, Process, Profiling, Utilization
 from gpudock.monitor.store import COARSE, FINE, GpuRow, ShareRow, Store
 from unit.monitor import demo
 
@@ -316,3 +316,25 @@ def test_nobody_is_charged_for_what_the_driver_does_not_tell() -> None:
     found = shares(replace(sample, gpus=(gpu,), processes=processes))
     assert [(each.user, each.used) for each in found] == [("alice", None), ("bob", None)]
     assert [each.watts for each in found] == [demo.gpu(0, 0).power.draw / 2] * 2  # type: ignore[operator]
+
+
+def test_who_is_alone_on_a_mig_instance_used_what_it_counts() -> None:
+    from gpudock.monitor.shares import shares
+
+    told = (Profiling(graphics=0.6), Profiling(graphics=0.2))
+    divided = tuple(replace(each, profiling=part) for each, part in zip(demo.gpu(2, 0).instances, told, strict=True))
+    gpu = replace(demo.gpu(2, 0), utilization=Utilization(gpu=Missing("MIG")), instances=divided)
+    first, second = divided
+    untold = Utilization(gpu=Missing("MIG"))
+
+    def used(*where: tuple[Owner, int | None]) -> list[float | None]:
+        processes = tuple(
+            Process(pid=place, gpu=gpu.uuid, gi=gi, utilization=untold, owner=owner)
+            for place, (owner, gi) in enumerate(where)
+        )
+        return [each.used for each in shares(demo.sample(gpus=(gpu,), processes=processes, containers=()))]
+
+    assert used((demo.ALICE, first.gi), (demo.BOB, second.gi)) == [0.6, 0.2]
+    assert used((demo.ALICE, first.gi), (demo.ALICE, second.gi)) == [pytest.approx(0.4)]
+    assert used((demo.ALICE, first.gi), (demo.BOB, first.gi)) == [None, None]
+    assert used((demo.ALICE, None)) == [None]
