@@ -25,7 +25,7 @@ from gpudock.provision.probe import inside
 from gpudock.refresh.current import outdated
 
 SECONDS = 5.0
-LOOKED_AT = 64  # running containers
+LOOKED_AT = 64  # containers of an engine
 _LISTENING = ("nvidia", "gpudock")  # runtimes that read variables
 _V1 = "nvidia_driver_"
 
@@ -60,9 +60,14 @@ def one(client: Client, name: str, snapshot: Snapshot, run: Runner) -> tuple[Con
 
 def _of(client: Client, snapshot: Snapshot, run: Runner) -> Sequence[ContainerFact]:
     found = containers.listed(client, run, stopped=True, timeout=SECONDS)
-    chosen = [each for each in found if _asked(each) or _old_volumes(each) or each.privileged][:LOOKED_AT]
-    facts = [Later(partial(_fact, client, each, snapshot, run)) for each in chosen]
+    facts = [Later(partial(_fact, client, each, snapshot, run)) for each in chosen(found)]
     return [each.result() for each in facts]
+
+
+def chosen(found: Sequence[Container]) -> list[Container]:
+    """Those with GPUs; the running ones first: what has run for days is listed behind all that was tried since."""
+    of_interest = [each for each in found if _asked(each) or _old_volumes(each) or each.privileged]
+    return sorted(of_interest, key=lambda each: not each.running)[:LOOKED_AT]
 
 
 def _asked(container: Container) -> bool:
