@@ -150,12 +150,25 @@ class OwnProduct(Product):
         return {**super().env, "GPUDOCK_CDI_DIR": str(self.folder / "cdi")}
 
 
+@pytest.fixture(scope="module")
+def machine(session_root: Path) -> Iterator[Path]:
+    """A simulated machine to copy: it is compiled for the place where each test has it."""
+    kept = session_root / "plugin-machine"
+    folder = session_root / "plugin"
+    OwnProduct(folder / "gpudock", folder / "gpus").simulate()
+    (folder / "gpus").rename(kept)
+    leftovers.clear(folder)
+    yield kept
+    leftovers.clear(kept)
+
+
 @pytest.fixture
-def gpudock(session_root: Path) -> Iterator[Product]:
+def gpudock(session_root: Path, machine: Path) -> Iterator[Product]:
     folder = session_root / "plugin"
     made = OwnProduct(folder / "gpudock", folder / "gpus")
+    folder.mkdir(mode=0o755)
     try:
-        made.simulate()
+        run(["cp", "-a", str(machine), str(made.gpus)])
         made.refresh()
         yield made
     finally:

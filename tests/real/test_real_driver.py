@@ -30,7 +30,9 @@ def gpudock(session_root: Path) -> Iterator[Product]:
 
 
 @pytest.fixture(
-    params=[("debian", "535"), ("ubuntu", "550"), ("tesla-470", "470"), ("h200", None)], ids=lambda case: case[0]
+    scope="module",
+    params=[("debian", "535"), ("ubuntu", "550"), ("tesla-470", "470"), ("h200", None)],
+    ids=lambda case: case[0],
 )
 def host(request: pytest.FixtureRequest, gpudock: Product) -> Iterator[Layout]:
     """A machine with this driver: its files, and a kernel and device nodes that fit them."""

@@ -21,7 +21,7 @@ from unit.refresh.hosts import Host
 
 pytestmark = pytest.mark.real
 
-KILLS = 100
+KILLS = 50
 SETTINGS = Settings(ways=("copy",))
 CHANNEL = (node("/dev/nvidia-caps-imex-channels/channel0", 238, 0),)
 
@@ -66,7 +66,7 @@ def assert_whole(plan: Plan) -> None:
             assert (tree / link["target"].removeprefix("/usr/local/nvidia/")).exists()
 
 
-@pytest.mark.parametrize("kills", [KILLS, pytest.param(20 * KILLS, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(40 * KILLS, marks=pytest.mark.soak)])
 def test_killed_at_any_moment(tmp_path: Path, kills: int) -> None:
     host = Host(tmp_path)
     chance = random.Random(4)

@@ -63,7 +63,7 @@ def one(stage: Stage, name: str, image: str, script: str) -> Outcome:
 
 
 @pytest.mark.parametrize(
-    ("starts", "at_once"), [(200, 16), pytest.param(1000, 32, marks=pytest.mark.soak)], ids=["few", "many"]
+    ("starts", "at_once"), [(100, 16), pytest.param(1000, 32, marks=pytest.mark.soak)], ids=["few", "many"]
 )
 def test_a_storm_of_starts(clean: Stage, starts: int, at_once: int) -> None:
     def start(number: int) -> Outcome:
