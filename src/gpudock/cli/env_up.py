@@ -142,13 +142,17 @@ def _start(
 def _loaded(session: "Session", project: str | None, given: "Given") -> "Project":
     from gpudock.env import project as projects
     from gpudock.env.given import over
+    from gpudock.plan.request import parse_gpus
 
     loaded = projects.load(folder(project), session.owner.uid)
-    return loaded._replace(recipe=over(loaded.recipe, given))
+    recipe = over(loaded.recipe, given)
+    if recipe.gpus:
+        parse_gpus(recipe.gpus)  # what is wrong in it is said before anything is built or stopped
+    return loaded._replace(recipe=recipe)
 
 
 def _come_up(session: "Session", project: "Project", given: "Given", building: Building, *, recreate: bool) -> None:
-    from gpudock.env import mine, preparing, running
+    from gpudock.env import listing, mine, preparing, running
     from gpudock.env.services import display
 
     there = mine.find(session, project.names, project.folder)
@@ -161,6 +165,10 @@ def _come_up(session: "Session", project: "Project", given: "Given", building: B
     start = preparing.start(session, project, image, shown, rm=given.rm)
     with running.replaced(session, there):
         made = running.fresh(session, start, _tools, env_files(project), draws=shown.draws)
+    for limit in listing.unheld(session, made, project.recipe.resources):
+        say(
+            f"{limit} is not limited: {session.client.name} cannot do it here (without root, it needs cgroup version 2)"
+        )
     _finish(session, running.serve(session, project, made, shown, _place()))
 
 

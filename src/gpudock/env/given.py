@@ -9,6 +9,16 @@ from gpudock.env.recipe import Recipe, Resources
 from gpudock.errors import UsageError
 from gpudock.plan.quote import quote
 
+_SIZE = "a size such as 32g"
+_MEANT = {
+    "cpus": ("--cpus", "a number such as 4 or 1.5"),
+    "cpuset": ("--cpuset-cpus", "a list such as 0-3,8"),
+    "memory": ("--memory", _SIZE),
+    "memory_swap": ("--memory-swap", f"{_SIZE}, or -1"),
+    "shm_size": ("--shm-size", _SIZE),
+    "pids": ("--pids-limit", "a number, or -1"),
+}
+
 
 class Given(NamedTuple):
     gpus: str | None = None
@@ -44,8 +54,9 @@ def over(recipe: Recipe, given: Given) -> Recipe:
     try:
         resources = msgspec.convert({**before, **told}, Resources, strict=False)
     except msgspec.ValidationError as error:
-        named = ", ".join(quote(value) for value in told.values())
-        raise UsageError(f"The limits cannot be understood: {named}.", why=str(error)) from error
+        name = str(error).rpartition("$.")[2].strip("`")  # msgspec: ... - at `$.memory`
+        flag, meant = _MEANT[name]
+        raise UsageError(f"{flag} {quote(str(told[name]))} cannot be understood.", mend=f"give {meant}") from error
     variables = dict(recipe.env)
     for entry in given.env:
         name, equals, value = entry.partition("=")

@@ -10,6 +10,7 @@ from gpudock.engine import labels
 from gpudock.engine.containers import Container
 from gpudock.env import cgroup, mine
 from gpudock.env.cgroup import Cgroup
+from gpudock.env.recipe import Resources
 from gpudock.env.session import Session
 
 
@@ -68,6 +69,13 @@ def _row(session: Session, each: Container, now: datetime) -> Row:
 def real(session: Session, container: Container) -> Cgroup:
     told = session.ask("exec", container.id, *cgroup.command(), timeout=20.0)
     return cgroup.read(told.out) if told.ok and "== " in told.out else asked(container)
+
+
+def unheld(session: Session, container: Container, wanted: Resources) -> tuple[str, ...]:
+    """Limits that were asked for and that the kernel does not have: an engine without root may drop them in silence."""
+    names = [each for each in ("memory", "cpus", "pids") if getattr(wanted, each) not in {None, "-1", -1}]
+    found = real(session, container) if names else Cgroup()
+    return tuple(each for each in names if getattr(found, each) is None)
 
 
 def asked(container: Container) -> Cgroup:

@@ -1,7 +1,7 @@
 """Makes an environment's container, starts it, and gives its services what they need. Never two at once."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -49,6 +49,9 @@ def fresh(
             made = session.run(Command(argv, timeout=_CREATE))
             if not made.ok:
                 raise engine_error(session, "cannot make the container", made)
+            for line in made.err.splitlines():
+                if "warning" in line.lower():  # a limit that this kernel, or an engine without root, cannot hold
+                    session.say(f"{session.client.name} says: {line.strip()}")
         copied = copied or new
         started = session.ask("start", start.names.container)
         if started.ok:
@@ -78,7 +81,8 @@ def planned(
     draws: bool,
 ) -> list[tuple[str, ...]]:
     """The engine's commands by which `fresh` makes the container, and `replaced` takes the old one's place."""
-    chosen, name = _with_ports(session, start), start.names.container
+    own = promised(old, session.owner.uid) if old else set()  # which are free when it has gone
+    chosen, name = _with_ports(session, start, own), start.names.container
     words = ("--dry-run", *_words(chosen, env_files))
     argv = gpus.argv(session, "create", words, start.recipe.gpus, gpu_tools, draws=draws)
     aside = [("stop", old.id), ("rename", old.id, _aside(old))] if old else []
@@ -227,13 +231,13 @@ def log(session: Session, container: Container, name: str) -> str:
     return told.out.strip()[-1500:] if told.ok else ""
 
 
-def _with_ports(session: Session, start: Start) -> Start:
+def _with_ports(session: Session, start: Start, free: Collection[int] = ()) -> Start:
     others = containers.listed(session.client, session.run, stopped=True)
     taken = {port for each in others for port in promised(each, session.owner.uid)}
     chosen = []
     for served, wished in start.served:
         here = (lambda port: port in taken) if session.remote else ports.taken_here(served.address, taken)
-        found = ports.choose(wished, here)
+        found = ports.Choice(wished, False) if wished in free else ports.choose(wished, here)
         if found.taken:
             session.say(f"port {wished} is taken: {served.name} gets {found.port}")
         taken.add(found.port)

@@ -103,3 +103,21 @@ def test_one_command_has_no_name_no_services_and_is_removed() -> None:
     assert "name" not in read.values
     assert "p" not in read.values
     assert "--rm" in words
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "mend"),
+    [
+        (Given(cpus="x"), "--cpus x", "4 or 1.5"),
+        (Given(memory="lots"), "--memory lots", "32g"),
+        (Given(memory_swap="-2"), "--memory-swap -2", "or -1"),
+        (Given(cpuset_cpus="0:3"), "--cpuset-cpus 0:3", "0-3,8"),
+        (Given(shm_size="g"), "--shm-size g", "32g"),
+        (Given(pids_limit="1.5"), "--pids-limit 1.5", "a number"),
+    ],
+)
+def test_a_limit_that_is_none_is_named_with_what_would_be_one(given: Given, said: str, mend: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        over(parse("resources: {memory: 1g}"), given)
+    assert raised.value.what == f"{said} cannot be understood."
+    assert mend in raised.value.mend

@@ -61,6 +61,21 @@ def test_a_running_one_of_ours_is_asked_for_what_the_kernel_has() -> None:
     assert json.loads(listing.as_json([row]))[0]["container"].startswith("gpudock-seg-")
 
 
+@pytest.mark.parametrize(
+    ("asked", "unheld"),
+    [
+        ("{memory: 64m, cpus: 2, pids: 9}", ("memory", "pids")),
+        ("{memory: -1, pids: -1, shm_size: 1g}", ()),
+        ("{}", ()),
+    ],
+)
+def test_limits_that_nobody_holds(asked: str, unheld: tuple[str, ...]) -> None:
+    def run(_: Command) -> Result:
+        return Result(0, "== /sys/fs/cgroup/memory.max\nmax\n== /sys/fs/cgroup/cpu.max\n200000 100000\n", "")
+
+    assert listing.unheld(session(run), container(), parse(f"resources: {asked}").resources) == unheld
+
+
 @pytest.mark.parametrize("each", [container("exited"), container(uid=1001), container(more={"gpudock.env": "other"})])
 def test_nothing_is_run_in_a_strangers_or_a_stopped_one(each: Container) -> None:
     (row,) = listing.rows(session(), [each], NOW)

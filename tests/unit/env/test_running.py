@@ -2,16 +2,20 @@
 
 import pytest
 
+from gpudock.engine import labels
 from gpudock.engine.containers import Container
 from gpudock.env import running, volume
 from gpudock.env.create import Start, Who
 from gpudock.env.naming import Names
 from gpudock.env.owner import Owner
 from gpudock.env.recipe import Recipe
+from gpudock.env.recipe_file import parse
+from gpudock.env.services import table
 from gpudock.env.session import Session
 from gpudock.errors import EngineError
 from gpudock.proc import Result
 from unit.env.sessions import session
+from unit.env.test_gpus import no_tools
 from unit.env.test_mine import container
 from unit.recorded import Recorder
 
@@ -64,13 +68,38 @@ def test_a_copy_that_is_there_stays_as_it_is() -> None:
 @pytest.mark.parametrize("old", [None, container()])
 def test_the_commands_are_told_and_nothing_is_done(old: Container | None) -> None:
     made = session({("podman", "volume", "inspect"): FAILED, ("podman", "ps"): ""})
-
-    def no_tools(_: object) -> None:
-        raise AssertionError("it has no GPUs")
-
-    planned = running.planned(made, START, old, no_tools, (), draws=False)  # type: ignore[arg-type]
+    planned = running.planned(made, START, old, no_tools, (), draws=False)
     verbs = [each[1] for each in planned]
     aside = ["stop", "rename"] if old else []
     assert verbs == [*aside, "volume", "create", "cp", "start", *(["rm"] if old else [])]
     assert "--dry-run" not in [word for each in planned for word in each]
     assert {each[0] for each in asked(made)} <= {"volume", "ps"}
+
+
+def test_the_port_of_who_goes_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpudock.env.services.ports.taken_here", lambda *_: lambda port: port < 8082)
+    (web,) = table.services(parse("services: {web: {command: x, port: 8080}}"), root=False)
+    start, old = START._replace(source="/seg", served=((web, 8080),)), container(more={labels.SERVICES: _OLD})
+    made = session({("podman",): ""})
+    plans = [running.planned(made, start, each, no_tools, (), draws=False) for each in (old, None)]
+    told = [word for plan in plans for each in plan for word in each if word.endswith(":8080")]
+    assert told == ["127.0.0.1:8080:8080", "127.0.0.1:8082:8080"]
+
+
+_OLD = '[{"name": "web", "port": 8080, "host_port": 8080}]'
+
+
+def test_a_limit_that_the_engine_drops_is_said() -> None:
+    said: list[str] = []
+    dropped = "WARNING: Your kernel does not support memory limit capabilities. Limitation discarded."
+    made = session(
+        {
+            ("podman", "create"): Result(0, "id", f"{dropped}\nnoise\n"),
+            ("podman", "start"): FAILED,
+            ("podman",): "",
+        },
+        said,
+    )
+    with pytest.raises(EngineError, match="cannot start"):
+        running.fresh(made, START, no_tools, (), draws=False)
+    assert said == [f"podman says: {dropped}"]

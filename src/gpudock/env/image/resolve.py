@@ -46,7 +46,8 @@ def resolve(client: Client, question: Question, run: proc.Runner) -> Resolved:
     words = ("run", "--rm", "-i", *network, "--user", "0:0", "--entrypoint", "/bin/sh", question.image, "-s")
     told = run(proc.Command((*client.words, *words), stdin=script(question).encode(), timeout=_SECONDS))
     if not told.ok:
-        last = (told.err.strip().splitlines() or [f"exit code {told.code}"])[-1]
+        said = [line for line in told.err.splitlines() if line.strip() and not line.startswith("Run 'docker ")]
+        last = said[-1] if said else f"exit code {told.code}"  # docker's own last line points at its help
         raise EngineError(
             f"The base image {quote(question.image, 100)} cannot be asked for packages.",
             why=quote(last, 300),

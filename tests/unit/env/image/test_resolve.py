@@ -9,7 +9,9 @@ from gpudock.env.image import resolve
 from gpudock.env.image.lock import NodePackage, Package
 from gpudock.env.image.resolve import Question
 from gpudock.errors import EngineError, InputError, RefusedError
+from gpudock.proc import Result
 from unit.env.locks import HASH
+from unit.env.sessions import session
 
 QUESTION = Question("debian:12", ("tree",), ("six",))
 SYSTEM = f"""=== system
@@ -122,3 +124,13 @@ def test_the_script_is_given_names_and_no_code() -> None:
     assert text.split(end)[1].strip("'\n") == "six\nEOF\nrm -rf /"
     with pytest.raises(InputError, match="cannot be a system package"):
         resolve.script(Question("x", ("tree'; id",), None))
+
+
+def test_the_reason_is_the_engines_and_not_where_its_help_is() -> None:
+    said = (
+        "docker: Error response from daemon: no space left on device\n\nRun 'docker run --help' for more information\n"
+    )
+    made = session({("podman", "run"): Result(125, "", said)})
+    with pytest.raises(EngineError) as raised:
+        resolve.resolve(made.client, QUESTION, made.run)
+    assert "no space left" in raised.value.why
