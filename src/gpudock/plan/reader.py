@@ -85,8 +85,8 @@ def _check(value: "Any", shape: "Any", where: str) -> None:  # noqa: ANN401
     elif isinstance(shape, list):
         if type(value) is not list:
             raise PlanError(f"{where} should be a list")
-        for index, item in enumerate(value):
-            if not _is_flat(item, shape[0]):
+        if not _are_flat(value, shape[0]):
+            for index, item in enumerate(value):
                 _check(item, shape[0], f"{where}[{index}]")
     else:
         _check_object(value, shape, where)
@@ -106,9 +106,12 @@ def _check_object(value: "Any", shape: "dict[str, Any]", where: str) -> None:  #
         _check(value[name], part, f"{where}.{name}")
 
 
-def _is_flat(value: "Any", shape: "Any") -> bool:  # noqa: ANN401
-    """Whether it is an object without parts of its own, as most of a plan are, and right: seen in one look."""
-    if type(value) is not dict or dict(zip(value, map(type, value.values()))) != shape:
+def _are_flat(values: "list[Any]", shape: "Any") -> bool:  # noqa: ANN401
+    """Whether all are objects without parts of their own, as most of a plan is, and right: seen in one look."""
+    if type(shape) is not dict or {*map(type, values)} != {dict} or {*map(len, values)} != {len(shape)}:
         return False
-    strings = [item for item in value.values() if type(item) is str]
-    return "\0" not in "".join(strings)
+    for name, kind in shape.items():
+        column = [value.get(name) for value in values]
+        if [*{*map(type, column)}] != [kind] or (kind is str and "\0" in "".join(column)):
+            return False
+    return True

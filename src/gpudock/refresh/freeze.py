@@ -51,6 +51,11 @@ class _Bare(ast.NodeTransformer):
                 used[node.value.id].add(node.attr)
         self.inner = {name for name, attributes in used.items() if _is_the_same(name, attributes)}
 
+    def visit_If(self, node: ast.If) -> "ast.AST | list[ast.stmt]":
+        self.generic_visit(node)
+        only_for_types = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        return node.orelse if only_for_types else node
+
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         self.generic_visit(node)
         node.returns = None
