@@ -323,6 +323,8 @@ OF_CRUN: tuple[list[str], ...] = (
     ["--config=BUNDLE/config.json", "-b", "BUNDLE", "x"],
     ["-bBUNDLE", "x"],
     ["-fBUNDLE/config.json", "-b", "BUNDLE", "x"],
+    ["-db", "BUNDLE", "x"],
+    ["-ddbBUNDLE", "-dfBUNDLE/config.json", "x"],
 )
 OF_RESTORE: tuple[list[str], ...] = (
     ["--image-path", "--bundle", "--work-path=x", "--bundle", "BUNDLE", "x"],

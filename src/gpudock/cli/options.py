@@ -99,12 +99,15 @@ def _from_file(path: str) -> "Snapshot":
     from gpudock.host import codec
     from gpudock.publish import read_capped
 
+    mend = "give it a file that `gpudock host snapshot -o FILE` has written, and that you may read"
     try:
         return codec.decode(read_capped("/dev/stdin" if path == "-" else path, codec.LIMIT))
     except RefusedError as error:
-        raise InputError(error.what, why="a snapshot is never that large") from error
+        raise InputError(error.what, why="a snapshot is never that large", mend=mend) from error
     except OSError as error:
-        raise InputError(f"The snapshot {path} cannot be read.", why=os.strerror(error.errno or 0)) from error
+        raise InputError(
+            f"The snapshot {path} cannot be read.", why=os.strerror(error.errno or 0), mend=mend
+        ) from error
     except InputError as error:
         raise InputError(f"{path}: {error.what}", why=error.why, mend=error.mend) from error
 

@@ -65,7 +65,11 @@ class PlanOffer(NamedTuple):
         if named and capabilities.label(wanted) not in self.plan["variants"]:
             raise _no_variant(wanted)
         everything = {device.uuid for device in selected} == {device.uuid for device in select(self.plan, Request(ALL))}
-        names = (ALL,) if request.devices == ALL else tuple(device.name for device in selected)
+        # Engines keep the name and look it up at each start. Indices can change when the machine is restarted: who
+        # names a GPU by what is its own gets that one, or none.
+        numbers = request.devices if isinstance(request.devices, tuple) else [device.name for device in selected]
+        own = tuple(device.name if device.name in numbers else device.uuid for device in selected)
+        names = (ALL,) if request.devices == ALL else own
         uuids = tuple(device.uuid for device in selected)
         return Chosen(
             devices=tuple(device_name(name, wanted) for name in names),

@@ -3,7 +3,8 @@
 
 def quote(text: str, limit: int = 60) -> str:
     """The text on one line of at most `limit` + 3 characters; as it is when it is plain, else escaped."""
-    shown = text if text and text.isprintable() else repr(text[:limit])
+    plain = text and text.isprintable() and not text.endswith((":", ","))  # which would seem to be the sentence's
+    shown = text if plain else repr(text[:limit])
     return shown if len(shown) <= limit else shown[:limit] + "..."
 
 

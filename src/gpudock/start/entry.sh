@@ -59,6 +59,12 @@ for gd_word do
         continue
         ;;
     esac
+    while :; do # -db FOLDER is -d -b FOLDER, for crun
+        case $gd_operation$gd_word in
+        @-d[dbf]*) gd_word=-${gd_word#-d} ;;
+        *) break ;;
+        esac
+    done
     case $gd_operation$gd_word in
     --log | -log) gd_value=log ;;
     --log=* | -log=*) gd_log=${gd_word#*=} ;;

@@ -144,7 +144,10 @@ def test_bad_files_name_themselves(tmp_path: Path) -> None:
     assert isinstance(error, InputError)
     assert error.what.startswith(f"{broken}: ")
     assert "cut off" in error.why
-    assert "cannot be read" in refused("--snapshot", str(tmp_path / "none")).what
+    for unreadable in (tmp_path / "none", tmp_path):
+        error = refused("--snapshot", str(unreadable))
+        assert "cannot be read" in error.what
+        assert "gpudock host snapshot -o FILE" in error.mend
     with broken.open("wb") as file:
         file.truncate(codec.LIMIT + 1)
     assert "larger than" in refused("--snapshot", str(broken)).what

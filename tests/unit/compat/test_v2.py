@@ -1,7 +1,7 @@
 """nvidia-docker 2: the wrapper's cases, what it hit by mistake, and whatever asks for GPUs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,9 +141,15 @@ def test_version(bare: Host) -> None:
     assert bare.start("-D", "version") == Start(("docker", "-D", "version"), banner="NVIDIA Docker: 2.13.0\n")
 
 
-@pytest.mark.parametrize("value", ["0, 1", "0 1", "0,,1", "GPU-00000000 GPU-00000001"])
-def test_nv_gpu(host: Host, value: str) -> None:
-    both = (*device("0"), *device("1"))
+UUIDS = ("GPU-00000000-1111-4222-8333-444455556666", "GPU-00000001-1111-4222-8333-444455556666")
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [("0, 1", "01"), ("0 1", "01"), ("0,,1", "01"), ("GPU-00000000 GPU-00000001", UUIDS)],
+)
+def test_nv_gpu(host: Host, value: str, names: Sequence[str]) -> None:
+    both = (*device(names[0]), *device(names[1]))
     assert host.start("run", "image", env={"NV_GPU": value}).argv == ("docker", "run", *both, "image")
 
 

@@ -38,7 +38,9 @@ def devices(offer: PlanOffer | NamesOffer, text: str, wanted: tuple[str, ...] = 
         (TWO, "2", ("0.compute.utility", "1.compute.utility")),  # not `all`: a third may come before the next start
         (TWO, "device=1,0", ("1.compute.utility", "0.compute.utility")),
         (TWO, "1", ("0.compute.utility",)),
-        (TWO, f"device={UUIDS[1]}", ("1.compute.utility",)),
+        (TWO, f"device={UUIDS[1]}", (f"{UUIDS[1]}.compute.utility",)),
+        (TWO, f"device=0,{UUIDS[1]}", ("0.compute.utility", f"{UUIDS[1]}.compute.utility")),
+        (MIXED, "device=MIG-11aa", ("MIG-11aabbcc-5555-4666-8777-88889999aaaa.compute.utility",)),
         (MIXED, "all", ("all.compute.utility",)),
         (MIXED, "device=1:1,0", ("1:1.compute.utility", "0.compute.utility")),
     ],

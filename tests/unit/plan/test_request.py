@@ -92,6 +92,7 @@ def test_gpus(text: str, devices: object, capabilities: object) -> None:
         ("all,capabilities=tpu", "tpu"),
         ('device="0,1"', 'device="0'),
         ('"device=0,1', "closing quote"),
+        ("device=x:", "'x:' in --gpus is not the name of a GPU"),
         ('"device=0"1', "comma"),
         ('all,options=a"b', "a"),
         ("device=none,0", "none"),
