@@ -97,6 +97,16 @@ def test_only_the_entries_of_ended_repositories_go(
     assert run(["sh", str(program), str(path)], env=env).stdout == left
 
 
+def test_taking_back_needs_no_network(scripts: list[Path], tmp_path: Path) -> None:
+    program = tmp_path / "program.sh"
+    steps = "patiently() { say 'E: The repository has no Release file.'; return 1; }\nupdate_lists_if_possible\nsay on"
+    program.write_text(scripts[0].read_text().replace('main "$@"', steps))
+    env = {"PATH": "/usr/bin:/bin", "GPUDOCK_INSTALL_STATE": str(tmp_path / "state")}
+    failed, goes_on, then = run(["sh", str(program)], env=env).stderr.splitlines()
+    assert (failed, then) == ("E: The repository has no Release file.", "on")
+    assert "apt-get update" in goes_on
+
+
 def cloud_init_program() -> Path:
     """The distribution's, unpacked: it is not installed, because it would take the machine's start over."""
     name = "programs/cloud-init"

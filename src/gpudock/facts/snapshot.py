@@ -42,5 +42,6 @@ class Snapshot(Fact, frozen=True):
     package_sources: tuple[PackageSource, ...] = ()
     setup: Setup | Missing = Missing("not asked")
     containers: tuple[ContainerFact, ...] | Missing = Missing("not asked")
+    unlisted: tuple[str, ...] = ()  # engines whose containers or volumes could not be listed, each with why
     volumes: tuple[Volume, ...] = ()  # of drivers that brought NVIDIA's driver into containers
     images: tuple[ImageFact, ...] = ()

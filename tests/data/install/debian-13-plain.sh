@@ -111,7 +111,7 @@ apply_driver_source() {
 }
 undo_driver_source() {
     remove_non_free
-    update_lists
+    update_lists_if_possible
 }
 
 # NVIDIA's driver, branch 550, proprietary kernel module, from the distribution

@@ -131,7 +131,7 @@ END
 undo_docker_source() {
     restore_file /etc/apt/sources.list.d/gpudock-docker.sources
     restore_file /etc/apt/keyrings/gpudock-docker.gpg
-    update_lists
+    update_lists_if_possible
 }
 
 # Docker Engine from docker.com: docker-ce, docker-ce-cli, containerd.io, docker-buildx-plugin, docker-compose-plugin

@@ -192,7 +192,7 @@ END
 undo_driver_source() {
     restore_file /etc/apt/sources.list.d/gpudock-nvidia.sources
     restore_file /etc/apt/keyrings/gpudock-nvidia.gpg
-    update_lists
+    update_lists_if_possible
 }
 
 # NVIDIA's driver, 580.95.05 (upgrades leave it alone), open kernel module, from NVIDIA's repository
@@ -254,7 +254,7 @@ END
 undo_docker_source() {
     restore_file /etc/apt/sources.list.d/gpudock-docker.sources
     restore_file /etc/apt/keyrings/gpudock-docker.gpg
-    update_lists
+    update_lists_if_possible
 }
 
 # Docker Engine 27.3.1 from docker.com: docker-ce, docker-ce-cli, containerd.io, docker-buildx-plugin, docker-compose-plugin; upgrades leave that version alone

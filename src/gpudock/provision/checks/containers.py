@@ -44,6 +44,19 @@ def lost(machine: Snapshot) -> Iterator[Seen]:
 
 @check(
     CHECKS,
+    "containers-unseen",
+    WARNING,
+    "An engine did not list its containers",
+    cause="It was busy or is hanging. Whether containers of its have lost their GPUs is not known.",
+    fix=("docker ps --all", "gpudock doctor"),
+    messages=("Cannot connect to the Docker daemon", "context deadline exceeded"),
+)
+def unseen(machine: Snapshot) -> Iterator[str]:
+    yield from machine.unlisted
+
+
+@check(
+    CHECKS,
     "container-will-lose-gpu",
     WARNING,
     "A running container loses its GPUs at the next daemon-reload",

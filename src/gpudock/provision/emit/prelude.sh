@@ -99,6 +99,11 @@ patiently() {
 
 update_lists() { patiently apt-get --quiet -o Acquire::Retries=3 update; }
 
+# After undoing: what is taken back needs no network, and may bring back a repository that has ended.
+update_lists_if_possible() {
+    update_lists || say "      (the package lists are as they were; the next apt-get update renews them)"
+}
+
 # A dpkg that was killed leaves packages half configured; nothing else can be installed before that is finished.
 repair_packages() {
     if [ -n "$(dpkg --audit)" ] || [ -n "$(ls -A /var/lib/dpkg/updates)" ]; then

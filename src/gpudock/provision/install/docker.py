@@ -32,7 +32,7 @@ def _source(target: Target) -> Step:
         # A second entry with another key would stop apt: "Conflicting values set for Signed-By".
         "has_source download.docker.com",
         f"key_into {base}/gpg {KEY} {KEYRING}\n{here(text, SOURCE)}\nupdate_lists",
-        f"restore_file {SOURCE}\nrestore_file {KEYRING}\nupdate_lists",
+        f"restore_file {SOURCE}\nrestore_file {KEYRING}\nupdate_lists_if_possible",
         network=True,
     )
 

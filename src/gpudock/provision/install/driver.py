@@ -112,7 +112,7 @@ def _sources(choice: Choice) -> tuple[Step, ...]:
                 f"its key counts only with the fingerprint {system.fingerprint}, and only for this repository",
                 "! has_gpu || has_source developer.download.nvidia.com",
                 f"key_into {base}/{system.key} {system.fingerprint} {KEYRING}\n{here(text, SOURCE)}\nupdate_lists",
-                f"restore_file {SOURCE}\nrestore_file {KEYRING}\nupdate_lists",
+                f"restore_file {SOURCE}\nrestore_file {KEYRING}\nupdate_lists_if_possible",
                 network=True,
             ),
         )
@@ -125,7 +125,7 @@ def _sources(choice: Choice) -> tuple[Step, ...]:
             "Debian keeps NVIDIA's driver there; they are added to the sources that apt has already, with their keys",
             "! has_gpu || apt-get indextargets 'Identifier: Packages' 'Component: non-free' | grep -q .",
             "update_lists\nadd_non_free\nupdate_lists",  # whose archives they are, apt knows from its lists alone
-            "remove_non_free\nupdate_lists",
+            "remove_non_free\nupdate_lists_if_possible",
             network=True,
         ),
     )

@@ -41,15 +41,16 @@ def complete(snapshot: Snapshot, run: Runner) -> Snapshot:
     asked = [(Later(partial(_of, each, snapshot, run)), Later(partial(_volumes, each, run))) for each in found]
     listed: list[ContainerFact] = []
     volumes: list[Volume] = []
-    silent = ""
+    silent: list[str] = []
     for each, held in asked:
         try:
             listed += each.result()
             volumes += held.result()
         except GpudockError as error:
-            silent = f"{error.what} {error.why}"
-    told: tuple[ContainerFact, ...] | Missing = Missing(one_line(silent)) if silent and not listed else tuple(listed)
-    return msgspec.structs.replace(_with_stale(snapshot), containers=told, volumes=tuple(volumes))
+            silent.append(one_line(f"{error.what} {error.why}"))
+    told: tuple[ContainerFact, ...] | Missing = Missing(silent[0]) if silent and not listed else tuple(listed)
+    found_here = {"containers": told, "unlisted": tuple(silent), "volumes": tuple(volumes)}
+    return msgspec.structs.replace(_with_stale(snapshot), **found_here)
 
 
 def one(client: Client, name: str, snapshot: Snapshot, run: Runner) -> tuple[ContainerFact, ...]:
