@@ -50,6 +50,7 @@ def test_a_base_with_little_more_than_a_shell(gpudock: Product, docker28: Engine
     (tmp_path / "gpudock.yaml").write_text(f"base: {images.load(docker28, 'tiny')}\nrun: [echo made > /made]\n")
     image = call(gpudock, docker28, tmp_path, "build", "--network", "none").stdout.strip()
     assert inside(docker28, image, "cat", "/made") == "made\n"
+    on(gpudock, docker28, "rmi", image)
 
 
 RECIPE = """
