@@ -1,5 +1,6 @@
 """The page on the scene's server, in Debian's Chromium: on loopback, and whatever would leave the machine is counted."""
 
+import contextlib
 import re
 import socket
 import threading
@@ -45,12 +46,14 @@ class Outside:
                 caller, _ = self._listener.accept()
             except OSError:
                 return
-            with caller:
+            with caller, contextlib.suppress(OSError):  # reset by the caller
                 self._asked.append(caller.recv(200).decode(errors="replace"))
 
     def asked(self) -> list[str]:
-        """Without Chromium's own errands: the time, its account, its updates."""
-        return [each for each in self._asked if not _ERRAND.match(each)]
+        """Without Chromium's own errands: the time, its account, its updates; and without connections that asked for
+        nothing, which it makes ahead of an errand and may leave unused.
+        """
+        return [each for each in self._asked if each and not _ERRAND.match(each)]
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
