@@ -11,6 +11,7 @@ from real.harness import engines, images
 from real.harness.commands import run
 from real.harness.engines import Engine
 from real.harness.product import Product, product
+from real.harness.registry import registry
 
 pytestmark = pytest.mark.real
 
@@ -45,12 +46,22 @@ def packages(engine: Engine, image: str) -> str:
     return inside(engine, image, "sh", "-c", script)
 
 
-def test_a_base_with_little_more_than_a_shell(gpudock: Product, docker28: Engine, tmp_path: Path) -> None:
+def test_a_base_with_little_more_than_a_shell_and_a_push(gpudock: Product, docker28: Engine, tmp_path: Path) -> None:
     """No apt, no os-release, no network: nothing is asked of it, and so nothing is missing."""
     (tmp_path / "gpudock.yaml").write_text(f"base: {images.load(docker28, 'tiny')}\nrun: [echo made > /made]\n")
     image = call(gpudock, docker28, tmp_path, "build", "--network", "none").stdout.strip()
     assert inside(docker28, image, "cat", "/made") == "made\n"
-    on(gpudock, docker28, "rmi", image)
+
+    with registry(tmp_path) as pushed:
+        there = f"{pushed.address}/team/seg:1"
+        assert call(gpudock, docker28, tmp_path, "push", "nobody.invalid/team/seg:1", check=False).returncode != 0
+        call(gpudock, docker28, tmp_path, "push", there)
+        assert pushed.ask("team/seg/tags/list") == {"name": "team/seg", "tags": ["1"]}
+        docker28.run("image", "rm", there, "nobody.invalid/team/seg:1")
+        on(gpudock, docker28, "rmi", image)
+        assert docker28.run("pull", "-q", there).stdout.strip() == there
+        assert inside(docker28, there, "cat", "/made") == "made\n"
+        docker28.run("image", "rm", there)
 
 
 RECIPE = """
