@@ -3,6 +3,7 @@
 import compileall
 import fcntl
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -43,6 +44,8 @@ def session_root(request: pytest.FixtureRequest) -> Iterator[Path]:
                 "waiting for another session of tests/real on this machine to end"
             )
             fcntl.flock(lock, fcntl.LOCK_EX)
+        if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # by a shell that started us behind itself
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         # As an installation has it: where Python keeps nothing compiled, each of thousands of starts compiles all again.
         compileall.compile_dir(Path(gpudock.__file__).parent, quiet=2)
         folder = leftovers.session_folder()

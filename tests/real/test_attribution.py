@@ -164,9 +164,10 @@ def test_serve_in_a_container_names_the_others(docker28: Engine, gpudock: Produc
     ).stdout.strip()
     folders = [str(Path(each).resolve()) for each in sys.path if each.endswith(("site-packages", "/src"))]
     client = Path(str(shutil.which("docker", path=docker28.env["PATH"]))).resolve()
-    bundle = client.parents[1]  # with the libraries that this docker brings
+    # With the libraries that this docker brings; in /usr they are there already, and it would cover the driver's folder.
+    bundle = [str(client.parents[1])] if client.parents[1] != Path("/usr") else []
     host = docker28.env["DOCKER_HOST"].removeprefix("unix://")
-    ours = ("/sys/fs/cgroup", "/etc/passwd", "/etc/subuid", str(bundle), *folders)
+    ours = ("/sys/fs/cgroup", "/etc/passwd", "/etc/subuid", *bundle, *folders)
     python = os.path.realpath(f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}")
     mounts = [f"{host}:/var/run/docker.sock", f"{client}:/bin/docker:ro", f"{python}:/bin/python3:ro"]
     mounts += [
