@@ -49,14 +49,15 @@ def over(recipe: Recipe, given: Given) -> Recipe:
         "shm_size": given.shm_size,
         "pids": given.pids_limit,
     }
-    told = {name: value for name, value in limits.items() if value is not None}
-    before = {name: getattr(recipe.resources, name) for name in limits if getattr(recipe.resources, name) is not None}
-    try:
-        resources = msgspec.convert({**before, **told}, Resources, strict=False)
-    except msgspec.ValidationError as error:
-        name = str(error).rpartition("$.")[2].strip("`")  # msgspec: ... - at `$.memory`
-        flag, meant = _MEANT[name]
-        raise UsageError(f"{flag} {quote(str(told[name]))} cannot be understood.", mend=f"give {meant}") from error
+    resources = recipe.resources
+    for name, value in limits.items():
+        if value is not None:
+            try:
+                told = msgspec.convert({name: value}, Resources, strict=False)
+            except msgspec.ValidationError as error:
+                flag, meant = _MEANT[name]
+                raise UsageError(f"{flag} {quote(str(value))} cannot be understood.", mend=f"give {meant}") from error
+            resources = msgspec.structs.replace(resources, **{name: getattr(told, name)})
     variables = dict(recipe.env)
     for entry in given.env:
         name, equals, value = entry.partition("=")
