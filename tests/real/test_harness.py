@@ -170,6 +170,16 @@ def test_leftovers_are_told(session_root: Path) -> None:
     assert leftovers.settled_differences(before, session_root, patience=0) == []
 
 
+def test_an_engines_cgroup_goes_with_those_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"{leftovers.CGROUP}-engine"
+    monkeypatch.setattr(leftovers, "_ENGINE_CGROUPS", (name,))
+    traces = leftovers.EngineTraces()
+    made = leftovers.hierarchies()[0] / name
+    (made / "buildkit").mkdir(parents=True)
+    traces.remove()
+    assert not made.exists()
+
+
 def test_cgroups_of_a_killed_session_are_cleared() -> None:
     """With what runs in them."""
     ended = subprocess.Popen(["true"])

@@ -109,8 +109,10 @@ class EngineTraces:
         for path in self._all():
             if path in self._there or not path.exists():
                 continue
-            if path.is_dir():
-                if str(path).startswith("/sys/fs/cgroup/") or not any(path.iterdir()):
+            if str(path).startswith("/sys/fs/cgroup/"):
+                _remove_cgroups(path)
+            elif path.is_dir():
+                if not any(path.iterdir()):
                     path.rmdir()
             else:
                 path.unlink()
@@ -140,7 +142,13 @@ def clear_cgroups() -> None:
             continue
         for path, _, _ in os.walk(top, topdown=False):
             processes.end(processes.of_cgroup(Path(path)), patience=1)
-            _remove_cgroup(Path(path))
+        _remove_cgroups(top)
+
+
+def _remove_cgroups(top: Path) -> None:
+    """Removes a cgroup and those in it, as docker/buildkit, which the builder never removes."""
+    for path, _, _ in os.walk(top, topdown=False):
+        _remove_cgroup(Path(path))
 
 
 def _remove_cgroup(path: Path, patience: float = 10.0) -> None:
