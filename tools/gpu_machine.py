@@ -6,7 +6,8 @@ nothing outside: everything that is needed is packed elsewhere and carried there
     python3 tools/gpu_machine.py run FOLDER [-o DIR] on the GPU machine, as root, in a checkout; FOLDER as packed
 
 The run starts a Docker of its own, refreshes, and compares inside and outside of a container: `nvidia-smi -L`, the
-nodes, and (where this python3 has torch) the rate of a bf16 matrix product, in turns. It measures `cdi generate` too.
+nodes, and (where this python3 has torch) the rate of a bf16 matrix product, in turns. It measures `cdi generate` too,
+and keeps what `gpudock doctor` and `gpudock verify` say.
 With `--graphics FOLDER` it looks at what graphics programs see. It trains in an environment of a gpudock.yaml, within
 limits that it reads back; `--only environment` does that alone.
 """
@@ -231,13 +232,21 @@ def has_torch(flags: tuple[str, ...]) -> bool:
 def results(machine: Machine) -> dict[str, object]:
     flags = machine.flags
     return {
+        "doctor before refresh": said(machine.call("doctor", *flags, check=False)),
         "refresh": machine.gpudock("refresh", *flags).splitlines(),
         "host": machine.gpudock("host", *flags).splitlines(),
         **compared(machine),
         "validate": machine.gpudock("cdi", "validate", *flags).splitlines(),
         "medians, ms": timed(machine),
+        "doctor": said(machine.call("doctor", "-v", *flags, check=False)),
+        "verify": said(machine.call("verify", *flags, check=False)),
         "matrix product": matrix_products(machine) if has_torch(flags) else "not measured: no torch here",
     }
+
+
+def said(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Every line of a command that may find fault, and the exit code."""
+    return [*done.stdout.splitlines(), *done.stderr.splitlines(), f"exit code {done.returncode}"]
 
 
 _ONLY = (
