@@ -20,6 +20,7 @@ from gpudock.engine import endpoint
 from gpudock.engine.base import Client
 from gpudock.engine.podman import Podman
 from gpudock.host.root import Root
+from gpudock.monitor import units
 from gpudock.monitor.attribute import APART, Machine
 from gpudock.monitor.clients import As
 from gpudock.monitor.known import Containers
@@ -33,6 +34,9 @@ from real.harness.product import Product, product
 from real.harness.rootless import Rootless, rootless_podman
 
 pytestmark = pytest.mark.real
+# With no more rights than the unit of `gpudock serve` has.
+_RIGHTS = ",".join(("-all", *(f"+{each.removeprefix('CAP_').lower()}" for each in units.CAPABILITIES)))
+AS_UNIT = ("setpriv", "--inh-caps=-all", f"--bounding-set={_RIGHTS}")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +60,7 @@ def on_gpus(gpus: Path) -> Iterator[Path]:
 
 
 def status(gpus: Path, env: dict[str, str], *words: str) -> Any:
-    argv = [sys.executable, "-m", "gpudock", "status", "--simulated", str(gpus), *words]
+    argv = [*AS_UNIT, sys.executable, "-m", "gpudock", "status", "--simulated", str(gpus), *words]
     done = run(argv, env=env | {"GPUDOCK_RUN_DIR": f"{gpus}-run"})
     return json.loads(done.stdout) if "--json" in words else done.stdout
 
@@ -142,7 +146,7 @@ def test_podman_of_a_user_is_seen_by_root(rootless: Rootless) -> None:
         def clients(user: int) -> tuple[Client, ...]:
             if user != subordinate.UID:
                 return ()
-            return (As(Podman("podman", endpoint.podman({})), rootless.before),)
+            return (As(Podman("podman", endpoint.podman({})), (*AS_UNIT, *rootless.before)),)
 
         containers = Containers(clients, proc.run)
         machine = Machine(Root("/"), Root("/proc"), Root("/sys"), containers, wait=20.0, simulated=True)

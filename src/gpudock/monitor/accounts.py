@@ -1,5 +1,6 @@
 """Names of people. /etc/passwd is read here; a directory service is asked beside, because it may take its time."""
 
+import contextlib
 import pwd
 import time
 
@@ -11,12 +12,16 @@ _LIMIT = 8 << 20  # bytes
 
 
 class Accounts:
-    def __init__(self, root: Root) -> None:
+    """`wait`: seconds from now on in which a name is waited for; later it is shown as soon as it is told."""
+
+    def __init__(self, root: Root, wait: float = 0.0) -> None:
         self._root = root
+        self._patient = time.monotonic() + wait
         self._until = 0.0
         self._names: dict[int, str] = {}
         self._ranges: list[tuple[int, int, str]] = []
         self._asked: dict[int, Later[str]] = {}
+        self._told: dict[int, str] = {}  # what a directory said before it is asked again, or no longer answers
 
     def name(self, uid: int) -> str:
         """Of an account; "#1000" for one that nobody knows (yet)."""
@@ -25,7 +30,10 @@ class Accounts:
             return self._names[uid]
         if uid not in self._asked:
             self._asked[uid] = Later(lambda: _asked(uid))
-        return self._asked[uid].done or f"#{uid}"
+        if (patience := self._patient - time.monotonic()) > 0:
+            with contextlib.suppress(TimeoutError):
+                self._asked[uid].result(patience)
+        return self._asked[uid].done or self._told.get(uid) or f"#{uid}"
 
     def holder(self, uid: int) -> tuple[str, int | None] | None:
         """The account whose subordinate ids (/etc/subuid) `uid` is one of: its name and uid."""
@@ -41,6 +49,7 @@ class Accounts:
         if time.monotonic() < self._until:
             return
         self._until = time.monotonic() + FRESH
+        self._told |= {uid: name for uid, asked in self._asked.items() if (name := asked.done)}
         self._asked.clear()
         self._names, self._ranges = {}, []
         for line in (self._root.text("/etc/passwd", _LIMIT) or "").splitlines():

@@ -18,7 +18,7 @@ APART = "gpudock sees other process ids than the driver tells: it runs in a cont
 
 
 class Machine:
-    """This machine's processes, containers and people. `wait`: seconds to wait for engines at each look.
+    """This machine's processes, containers and people. `wait`: seconds to wait for engines at each look, and for names.
 
     `simulated`: the process ids are not a driver's but were written by somebody here.
     """
@@ -35,7 +35,7 @@ class Machine:
         simulated: bool = False,
     ) -> None:
         self._processes = Processes(proc, commands=commands)
-        self._accounts, self._pods, self._uses = Accounts(root), Pods(root), Uses(sys)
+        self._accounts, self._pods, self._uses = Accounts(root, wait), Pods(root), Uses(sys)
         self._engines, self._wait = engines, wait
         self._looks = 0
         self._used: dict[str, Use] = {}

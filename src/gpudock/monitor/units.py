@@ -7,6 +7,10 @@ from gpudock.errors import HostError
 
 NAME = "gpudock-serve.service"
 _FOLDER = "/etc/systemd/system"
+CAPABILITIES = (
+    *("CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_SYS_PTRACE"),
+    *("CAP_DAC_READ_SEARCH", "CAP_DAC_OVERRIDE", "CAP_KILL"),
+)
 _TEXT = """\
 [Unit]
 Description=Who uses which GPU: metrics, JSON and page (gpudock)
@@ -20,9 +24,9 @@ ExecStart={program} serve $GPUDOCK_SERVE_OPTS
 Restart=on-failure
 RestartSec=5
 # Root, because only root sees everybody's containers; users' own Podmans are asked as those users.
-CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_SYS_PTRACE CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_KILL
+# Without CAP_SYS_ADMIN Podman takes itself for a user's. Older systemds hide all devices for ProtectClock=, GPUs too.
+CapabilityBoundingSet={capabilities}
 ProtectSystem=full
-ProtectClock=yes
 ProtectHostname=yes
 LockPersonality=yes
 RestrictRealtime=yes
@@ -36,7 +40,7 @@ WantedBy=multi-user.target
 
 def text(program: str) -> str:
     """`program`: the absolute path of the gpudock that the unit runs."""
-    return _TEXT.format(program=program)
+    return _TEXT.format(program=program, capabilities=" ".join(CAPABILITIES))
 
 
 def install(program: str, run: proc.Runner, root: str = "") -> list[str]:

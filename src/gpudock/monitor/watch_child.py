@@ -295,6 +295,7 @@ def process_utilization(nvml: Library, device: Device) -> dict[object, Value]:
 
 def samples(nvml: Library, device: Device) -> bytes:
     count = ctypes.c_uint(0)
+    device.seen = min(device.seen, int(time.time() * 1e6))  # a clock that was set back must not hide what comes now
     since = ctypes.c_ulonglong(device.seen)
     call = "nvmlDeviceGetProcessUtilization"
     try:

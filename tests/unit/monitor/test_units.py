@@ -30,6 +30,12 @@ def test_without_systemd_it_is_written_and_said_to_be_inactive(root: Path) -> No
     assert units.remove(recorder, root=str(root)) == ["there was no unit"]
 
 
+def test_the_unit_sees_every_device() -> None:
+    """A list of devices leaves out all others; ProtectClock makes one, of the machine's clock."""
+    for setting in ("DeviceAllow", "DevicePolicy", "PrivateDevices", "ProtectClock"):
+        assert f"\n{setting}=" not in units.text(PROGRAM)
+
+
 def test_with_systemd_it_is_switched_on_and_off(root: Path) -> None:
     (root / "run/systemd/system").mkdir(parents=True)
     recorder = Recorder({("systemctl",): ""})
