@@ -70,7 +70,7 @@ def _scan(words: "Sequence[str]") -> "dict[str, Words] | None":
         return None
 
 
-compose = Verb(_compose, OPTIONS, _scan)
+compose = Verb(_compose, OPTIONS, _scan, ("COMMAND", "[ARG...]"))
 
 
 def session(environment: "Mapping[str, str]", *, dry_run: bool = False) -> "Session":

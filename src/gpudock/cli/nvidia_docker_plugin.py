@@ -50,14 +50,18 @@ def called(words: Sequence[str]) -> int:
 
 
 def _serve(asked: argparse.Namespace, where: "Paths") -> None:
+    import os
+
     from gpudock.compat.plugin_daemon import Daemon, Settings
     from gpudock.compat.plugin_log import log
     from gpudock.refresh import paths
     from gpudock.refresh.current import current
 
     paths.check(where)
-    settings = Settings(asked.listen, asked.sockets.rstrip("/"), asked.volumes.rstrip("/"), asked.spec)
-    Daemon(settings, lambda: current(where).plan, where.spec, log).run()
+    # Docker is told these places, and has another working directory.
+    sockets, volumes = os.path.abspath(asked.sockets), os.path.abspath(asked.volumes)
+    place = paths.in_force(os.environ, uid=os.geteuid())
+    Daemon(Settings(asked.listen, sockets, volumes, asked.spec), lambda: current(place).plan, place.spec, log).run()
 
 
 def _parser(volumes: str) -> argparse.ArgumentParser:

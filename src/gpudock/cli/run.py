@@ -223,7 +223,7 @@ def refresher(environment: "Mapping[str, str]") -> "Refresh | None":
         from gpudock.refresh import cycle, install, making
 
         before = earlier(where)
-        reason = f"for {','.join(wanted[0])}" if wanted else "because it no longer fits this machine"
+        reason = f"for {','.join(wanted[0])}" if wanted else "because none fits this machine"
         say(f"the CDI specification is made anew, {reason}")
         return cycle.refresh(
             lambda: before.host.for_refresh(announce=False),  # the container's own notes say it

@@ -119,6 +119,7 @@ def _volumes(folder: str | None) -> "tuple[Volumes, Paths]":
     from gpudock.refresh import paths
     from gpudock.refresh.current import current
 
-    where = paths.default_paths()
-    paths.check(where)
-    return Volumes(os.path.abspath(folder or usual_folder(where)), lambda: current(where).plan), where
+    own = paths.default_paths()
+    paths.check(own)
+    where = paths.in_force(os.environ, uid=os.geteuid())
+    return Volumes(os.path.abspath(folder or usual_folder(own)), lambda: current(where).plan), where

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gpudock.engine.prepare import Tools as EngineTools
 
 _WITH_GPUS = (("runtime", "nvidia"), ("runtime", "gpudock"))
+_NOT_STARTED = 125  # with which `docker run` ends when there is no image to start
 _NO_DRIVER = "this machine has no NVIDIA driver, so the container is started without a GPU"
 _REMOTE = "NV_HOST is of nvidia-docker 1 and has no effect here: use DOCKER_HOST, or set GPUDOCK_NVIDIA_DOCKER=1"
 
@@ -110,7 +111,7 @@ def _decided(arguments: "Arguments", client: NvDocker, verb: str, tools: "Tools"
             return elsewhere
         decision = prepare.prepare(wish, (client,), asked, engine)
     except PullFailed as failure:
-        return Start((), failed=failure.code)
+        return Start((), failed=_NOT_STARTED if verb == "run" else failure.code)
     return Start(decision.argv, notes=decision.notes)
 
 

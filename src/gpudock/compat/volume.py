@@ -14,7 +14,7 @@ from typing import NamedTuple
 from gpudock import publish
 from gpudock.compat import volume_build, volume_record
 from gpudock.compat.volume_name import DRIVER, VERSION, Name, VolumeError, parsed
-from gpudock.compat.volume_use import in_use
+from gpudock.compat.volume_use import blind, in_use
 from gpudock.errors import GpudockError, HostError, RefusedError
 from gpudock.plan import capabilities
 from gpudock.plan.document import Plan
@@ -28,7 +28,8 @@ _OF_V1 = "/var/lib/nvidia-docker/volumes"  # known to people's scripts, and to w
 
 def usual_folder(where: Paths) -> str:
     """Where volumes are unless told otherwise: in nvidia-docker 1's place, when the rest is in the usual one."""
-    return _OF_V1 if where.state == ROOT.state else f"{where.state}/volumes"
+    given = os.geteuid() != 0 and os.access(os.path.dirname(_OF_V1), os.W_OK)  # to the user of nvidia-docker 1's unit
+    return _OF_V1 if given or where.state == ROOT.state else f"{where.state}/volumes"
 
 
 class Volume(NamedTuple):
@@ -45,6 +46,8 @@ class Volumes:
         self._thread = threading.Lock()
         self._holding = threading.Lock()  # never held for long: containers wait for it
         self._held: dict[tuple[str, str], float] = {}  # (version, Docker's id) -> when it was mounted
+        # Docker's word alone counts then: it says when a container ends, and removes no volume that one of its own has.
+        self._blind = blind()
 
     @property
     def _versions(self) -> str:
@@ -131,7 +134,7 @@ class Volumes:
         with self._holding:
             found = self.find(name)
             now = time.monotonic()
-            self._held = {key: since for key, since in self._held.items() if now - since < STARTING}
+            self._held = {key: since for key, since in self._held.items() if self._holds(now - since)}
             self._held[wanted.version, holder[:128]] = now
         return found
 
@@ -161,13 +164,17 @@ class Volumes:
     def used_by(self, version: str) -> list[str]:
         """Why this version cannot be removed; none when it can."""
         place, now = self._place(version), time.monotonic()
-        starting = [id_ for (held, id_), since in self._held.items() if held == version and now - since < STARTING]
+        starting = [id_ for (held, id_), since in self._held.items() if held == version and self._holds(now - since)]
         fixed = volume_record.leading_to(self.folder, place)
         return [*(["containers"] if in_use(place) else []), *(["a starting container"] if starting else []), *fixed]
 
+    def _holds(self, seconds: float) -> bool:
+        """Whether a container that began to start so long ago counts for itself: later its mount is seen."""
+        return self._blind or seconds < STARTING
+
     def _sweep(self) -> None:
         """What was replaced or abandoned, unless a container still has it."""
-        for name in os.listdir(self._versions):
+        for name in () if self._blind else os.listdir(self._versions):
             path = f"{self._versions}/{name}"
             if name.startswith(".") and name.endswith(_MARK) and not in_use(path):
                 tree.discard(path)

@@ -15,6 +15,11 @@ class Mounted(NamedTuple):
     point: str
 
 
+def blind() -> bool:
+    """Whether containers' mounts cannot be seen: this is another user than root, as of nvidia-docker 1's own unit."""
+    return os.geteuid() != 0
+
+
 def in_use(folder: str) -> bool:
     """A container keeps the mount even when the folder is renamed: the kernel then tells the new name."""
     real = os.path.realpath(folder)

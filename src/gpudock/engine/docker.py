@@ -83,7 +83,7 @@ class Docker(NamedTuple):
         return EngineError(
             f"Docker {version} cannot give containers GPUs.",
             why="it is too old for CDI, which came with docker 25, and no runtime gpudock or nvidia is configured",
-            mend="sudo gpudock configure docker --restart; or use docker 25 or newer, or podman (--engine podman)",
+            mend="sudo gpudock configure docker --restart; or docker 25 or newer, or podman: gpudock … --engine podman",
         )
 
 

@@ -31,7 +31,8 @@ def canonical(text: str, source: str) -> str:
         raise UsageError(
             f"{quote(text)} in {source} is not the name of a GPU.",
             why="CDI devices of other kinds are asked for with --device" if foreign else "",
-            mend="use an index (0), a UUID (GPU-...), a MIG device (0:1 or MIG-...) or a PCI bus id (0000:06:00.0)",
+            mend="use an index (0), a UUID or four or more of its digits (GPU-8f3c), a MIG device (0:1 or MIG-...) "
+            "or a PCI bus id (0000:06:00.0)",
         )
     return found
 

@@ -112,5 +112,11 @@ def _configured(config: str) -> dict[str, object]:
     return table
 
 
+def in_force(environment: Mapping[str, str], *, uid: int) -> Paths:
+    """Where the specification lies that gives this user's containers their GPUs: the machine's, else the user's own."""
+    system, own = paths(environment, uid=0), paths(environment, uid=uid)
+    return own if os.path.exists(own.spec) and not os.path.exists(system.spec) else system
+
+
 def default_paths() -> Paths:
     return paths(os.environ, uid=os.geteuid())

@@ -42,6 +42,14 @@ def test_help_fits_and_is_whole(path: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("verb", "usage"), [("run", "IMAGE [COMMAND] [ARG...]"), ("compose", "COMMAND [ARG...]"), ("build", "CONTEXT")]
+)
+def test_verbs_that_read_their_words_say_which(verb: str, usage: str) -> None:
+    found = CliRunner().invoke(gpudock, [verb, "--help"], prog_name="gpudock")
+    assert found.output.splitlines()[0] == f"Usage: gpudock {verb} [OPTIONS] {usage}"
+
+
+@pytest.mark.parametrize(
     ("path", "command"), ALL, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
 )
 def test_every_option_says_what_it_is(path: tuple[str, ...], command: click.Command) -> None:

@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gpudock.cli import nvidia_docker_plugin
+from gpudock.compat import plugin_daemon
 from gpudock.errors import RefusedError, UsageError
 from gpudock.refresh import cycle
 from gpudock.refresh.current import StaleError
@@ -75,6 +77,24 @@ def test_flags_that_are_not_understood(words: list[str], code: int) -> None:
     with pytest.raises(SystemExit) as ended:
         nvidia_docker_plugin.called(words)
     assert ended.value.code == code
+
+
+@pytest.mark.usefixtures("host")
+def test_docker_is_told_whole_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given: list[plugin_daemon.Settings] = []
+
+    class Daemon(plugin_daemon.Daemon):
+        def __init__(self, settings: plugin_daemon.Settings, *rest: Any) -> None:
+            super().__init__(settings, *rest)
+            given.append(settings)
+
+        def run(self) -> None:
+            pass
+
+    monkeypatch.setattr(plugin_daemon, "Daemon", Daemon)
+    monkeypatch.chdir(tmp_path)
+    assert nvidia_docker_plugin.called(["-d", "volumes/", "-s", "./sockets"]) == 0
+    assert given == [plugin_daemon.Settings("localhost:3476", f"{tmp_path}/sockets", f"{tmp_path}/volumes")]
 
 
 @pytest.mark.usefixtures("host")

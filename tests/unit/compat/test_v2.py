@@ -263,10 +263,12 @@ def test_a_missing_image_is_pulled_once_and_asked(host: Host) -> None:
 
 
 def test_an_image_that_cannot_be_pulled(host: Host) -> None:
-    host.answers["docker", "image"], host.pull_code = ABSENT, 125
+    """The code is that of docker's own run and create, which a script may look at."""
+    host.answers["docker", "image"], host.pull_code = ABSENT, 1
     found = host.start("run", "image")
     assert (found.argv, found.failed) == ((), 125)
     assert host.start("run", "image", env={"NV_GPU": "0"}).failed == 125
+    assert host.start("create", "image").failed == 1
 
 
 def test_a_dry_run(host: Host) -> None:

@@ -43,6 +43,13 @@ def test_the_usual_place_is_the_one_that_scripts_know() -> None:
     assert usual_folder(ROOT._replace(state="/elsewhere")) == "/elsewhere/volumes"
 
 
+@pytest.mark.parametrize(("given", "place"), [(True, "/var/lib/nvidia-docker/volumes"), (False, "/home/u/volumes")])
+def test_the_user_of_its_unit_has_it_too(monkeypatch: pytest.MonkeyPatch, given: bool, place: str) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 999)
+    monkeypatch.setattr("os.access", lambda path, _: path == "/var/lib/nvidia-docker" and given)
+    assert usual_folder(ROOT._replace(state="/home/u")) == place
+
+
 def test_it_is_the_face_of_the_tree(host: Host) -> None:
     place = host.volumes.create(NAME).mountpoint
     assert volume_build.content(place) == volume_build.content(host.tree)
@@ -168,6 +175,27 @@ def test_a_folder_that_others_can_change_is_refused(tmp_path: Path) -> None:
     for name in ("open/volumes", "link"):
         with pytest.raises(RefusedError, match="must not be kept"):
             Volumes(f"{tmp_path}/{name}", lambda: fixture_gpus.plan("")).prepare()
+
+
+def test_who_cannot_see_mounts_goes_by_dockers_word(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As another user than root: a container counts until Docker says that it ended, and nothing it may have goes."""
+    monkeypatch.setattr("gpudock.compat.volume.blind", lambda: True)
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    volumes = Volumes(host.volumes.folder, host.plan)
+    volumes.create(NAME)
+    volumes.mount(NAME, "one")
+    host.tree = fixture_gpus.tree(host.folder / "again")
+    Path(host.tree, "lib/libcuda.so.1").write_text("32 bits")
+    volumes.create(NAME)
+    now = 86400.0
+    with pytest.raises(VolumeError, match="in use"):
+        volumes.remove(NAME)
+    volumes.prepare()
+    assert len(os.listdir(host.versions)) == 2  # the replaced one, which the container has mounted
+    volumes.unmount(NAME, "one")
+    volumes.remove(NAME)
+    assert volumes.all() == []
 
 
 def test_order_and_names(host: Host) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gpudock.errors import InputError
-from gpudock.refresh.paths import ROOT, Paths, paths
+from gpudock.refresh.paths import ROOT, Paths, in_force, paths
 
 
 def config(tmp_path: Path, text: str | bytes) -> str:
@@ -42,6 +42,15 @@ def test_roots_own(tmp_path: Path) -> None:
 def test_a_users_own(environment: dict[str, str], expected: Paths, tmp_path: Path) -> None:
     """Never the machine's configuration: it may name folders that only root can write."""
     assert paths(environment, uid=7, config=config(tmp_path, '[paths]\nstate = "/root"')) == expected
+
+
+@pytest.mark.parametrize(("machines", "users", "found"), [(0, 0, ROOT.cdi), (1, 1, ROOT.cdi), (0, 1, "/run/user/7")])
+def test_the_machines_specification_is_everybodys(
+    monkeypatch: pytest.MonkeyPatch, machines: int, users: int, found: str
+) -> None:
+    there = {ROOT.spec: machines, "/run/user/7/gpudock/cdi/gpudock.json": users}
+    monkeypatch.setattr("os.path.exists", lambda path: bool(there.get(path, path == "/")))
+    assert in_force({"HOME": "/home/u"}, uid=7).spec.startswith(found)
 
 
 def test_variables_win_over_the_configuration_and_that_over_the_defaults(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def start(words: Words, around: Session) -> Start:
         return Start((*runs.argv, *words.plain), runs.environment)
     if way is not None:
         names = [name for each in every if each.given for name in each.given.gift.volume_names]
-        session.ensured(tuple(dict.fromkeys(names)), way, around)
+        session.ensured(tuple(dict.fromkeys(names)), way, words, around)
     argv = session.command(runs, words, found, files.main, directory=True)
     return Start(argv, session.environment(runs, found, around), files.texts, notes)
 

@@ -61,7 +61,7 @@ options, before the command:
 
 def start(words: Words, around: Session) -> Start:
     """What to run, and the files to write before. Raises GpudockError."""
-    if words.verb in {"help", "version"}:
+    if words.verb in {"help", "version"} or (not words.verb and {"-v", "--version"} & {*words.passed}):
         return Start((*session.first_program(words, around).argv, *words.plain))
     output = words.own.get("output", OUTPUT)
     template = "template" in words.own
@@ -97,7 +97,7 @@ def start(words: Words, around: Session) -> Start:
     notes = (*way.notes, *(note for each in every if each.given for note in each.given.notes), *unused(every))
     if "generate" in words.switches:
         return Start(texts=files.texts, notes=notes)
-    session.ensured(volumes, way, around)
+    session.ensured(volumes, way, words, around)
     beside = os.path.dirname(os.path.join(around.folder, output)) == found.folder
     main = tuple(os.path.relpath(path, around.folder) if not os.path.isabs(output) else path for path in files.main)
     argv = session.command(way.program, words, found, main, directory=not beside)

@@ -93,7 +93,7 @@ def text(path: str) -> str:
     except OSError as error:
         why = os.strerror(error.errno or 0)
         kind = NoFileError if isinstance(error, FileNotFoundError) else InputError
-        raise kind(f"{path} cannot be read.", why=why, mend="name the compose file: -f FILE") from error
+        raise kind(f"{path} cannot be read.", why=why, mend="look at its name, and whether you may read it") from error
 
 
 def parsed(name: str, content: str) -> Document:

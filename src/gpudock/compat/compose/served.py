@@ -12,8 +12,14 @@ from gpudock.engine import advice
 from gpudock.engine.offer import Chosen
 from gpudock.errors import GpudockError, RefusedError
 from gpudock.plan import environment, requirement
+from gpudock.plan.document import MOUNT_POINT
 from gpudock.plan.quote import count, quote
 from gpudock.plan.request import Request
+
+_BLIND = (
+    f"service {{}}: its image does not look for the driver where the volume is; give it the variable "
+    f"LD_LIBRARY_PATH={MOUNT_POINT}/lib64:{MOUNT_POINT}/lib"
+)
 
 
 class Given(NamedTuple):
@@ -83,7 +89,9 @@ class ByEngine:
         requirement.check(requirement.from_environment(variables)[0], chosen.properties)
         notes = tuple(f"service {view.name}: {note}" for note in _notes(view, chosen, labels))
         if self._way.style == style.VOLUME:
-            return self._volume(wish, chosen, notes)
+            looks = MOUNT_POINT in variables.get("LD_LIBRARY_PATH", "")
+            blind = (_BLIND.format(view.name),) if here and not looks else ()
+            return self._volume(wish, chosen, (*notes, *blind))
         stated = wish.request.capabilities is not None or environment.CAPABILITIES in view.environment
         gift = style.gift(self._way, chosen, wanted, stated=stated)
         own = view.values.get("runtime")
@@ -149,11 +157,11 @@ def _notes(view: View, chosen: Chosen, labels: dict[str, str]) -> Iterator[str]:
             yield warning
 
 
-def unused(every: tuple[Served, ...]) -> Iterator[str]:
-    """Pitfalls of the files themselves."""
+def unused(every: tuple[Served, ...], then: str = "it is not started now, and gets no GPU") -> Iterator[str]:
+    """Pitfalls of the files themselves. `then`: what follows where a service cannot get its GPUs."""
     for each in every:
         if each.problem is not None:
-            yield f"{each.problem} It is not started now, and gets no GPU."
+            yield f"{each.problem}; {then}"
         value = each.view.environment.get("NVIDIA_VISIBLE_DEVICES", "")
         if not each.ask.how and value not in {"", "void", "none"}:
             yield (

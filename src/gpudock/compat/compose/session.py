@@ -43,6 +43,7 @@ WITHOUT_GPUS = frozenset(
     )
 )
 WITHOUT_FILES = frozenset(("", "help", "version", "ls"))
+_SHOWS = frozenset(("config", "convert"))  # these show what services get, and start none
 
 
 class Start(NamedTuple):
@@ -193,9 +194,9 @@ def active(words: Words, found: Project) -> Callable[[View], bool]:
     return served.profiles(words.profiles, found.variables, words.command)
 
 
-def ensured(names: tuple[str, ...], way: Way, session: Session) -> None:
+def ensured(names: tuple[str, ...], way: Way, words: Words, session: Session) -> None:
     """Make the driver volumes that compose files call external: nvidia-docker-compose left that to its users."""
-    if way.client is None:
+    if way.client is None or words.verb in _SHOWS or "dry_run" in words.switches:
         return
     for name in names:
         found = session.tools.run(proc.Command((*way.client.words, "volume", "inspect", name)))
@@ -206,5 +207,6 @@ def ensured(names: tuple[str, ...], way: Way, session: Session) -> None:
             raise EngineError(
                 f"The driver volume {name} is not there, and docker cannot make it.",
                 why=quote(" ".join(made.err.split()), 300),
-                mend="start nvidia-docker-plugin, or leave --style volume out",
+                mend="start nvidia-docker-plugin (sudo systemctl start nvidia-docker); or let docker have the runtime: "
+                "sudo gpudock configure docker --restart",
             )

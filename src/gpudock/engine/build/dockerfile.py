@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gpudock.errors import UsageError
+from gpudock.errors import InputError
 from gpudock.plan.quote import quote
 
 LIMIT = 4 << 20  # bytes of a Dockerfile
 MARK = "# gpudock: gpu"
+_MEND = f'write the line "{MARK}" right before the RUN step that needs GPUs'
 _DIRECTIVE = re.compile(r"^\s*#\s*([a-z]+)\s*=\s*(.*?)\s*$", re.IGNORECASE)
 _MARKER = re.compile(r"^\s*#\s*gpudock\s*:\s*(.*?)\s*$", re.IGNORECASE)
 _HEREDOC = re.compile(r"(?:^|\s)\d*<<(-?)([\"']?)([A-Za-z_][A-Za-z0-9_]*)\2(?=$|[\s;&|)>])")
@@ -45,7 +46,7 @@ class Dockerfile(NamedTuple):
 
 
 def parse(text: str, name: str) -> Dockerfile:
-    """Raises UsageError, naming the line."""
+    """Raises InputError, naming the line."""
     lines = [line.rstrip("\r") for line in text.removeprefix("\ufeff").split("\n")]
     directives: dict[str, str] = {}
     for line in lines:
@@ -120,7 +121,8 @@ class _Reader:
                     yield Heredoc(name, tabs, tuple(each.lstrip("\t") if tabs else each for each in body))
                     break
             else:
-                raise self._error(line, f"the text that <<{name} begins is not ended by a line {name}")
+                why = f"the text that <<{name} begins is not ended by a line {name}"
+                raise self._error(line, why, f"end it with a line {name}")
 
-    def _error(self, line: int, why: str) -> UsageError:
-        return UsageError(f"{quote(self.name)}, line {line} cannot be understood.", why=why, mend="see docs/build.md")
+    def _error(self, line: int, why: str, mend: str = _MEND) -> InputError:
+        return InputError(f"{quote(self.name)}, line {line} cannot be understood.", why=why, mend=mend)

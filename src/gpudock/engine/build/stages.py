@@ -6,19 +6,21 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from gpudock.engine.build.dockerfile import MARK, Dockerfile, Instruction
-from gpudock.errors import UsageError
+from gpudock.errors import RefusedError
 from gpudock.plan.quote import quote
 
 _NAME = re.compile(r"\sAS\s+(\S+)\s*$", re.IGNORECASE)
 ARGUMENT_LABEL = "gpudock.build-argument."
 
 
-def refusal(file: Dockerfile, step: Instruction, why: str, mend: str) -> UsageError:
-    return UsageError(f"{quote(file.name)}, line {step.line}: this RUN step cannot be given GPUs.", why=why, mend=mend)
+def refusal(file: Dockerfile, step: Instruction, why: str, mend: str) -> RefusedError:
+    return RefusedError(
+        f"{quote(file.name)}, line {step.line}: this RUN step cannot be given GPUs.", why=why, mend=mend
+    )
 
 
 def stage_of(file: Dockerfile, index: int) -> int:
-    """Index of the FROM that the instruction belongs to. Raises UsageError when there is none."""
+    """Index of the FROM that the instruction belongs to. Raises RefusedError when there is none."""
     for position in range(index, -1, -1):
         if file.instructions[position].keyword == "FROM":
             return position
@@ -128,9 +130,9 @@ def with_devices(file: Dockerfile, devices: Sequence[str]) -> Dockerfile:
 
 
 def cannot_split(file: Dockerfile) -> None:
-    """Raises UsageError for a file whose steps cannot be run one by one."""
+    """Raises RefusedError for a file whose steps cannot be run one by one."""
     if file.directives.get("escape", "\\") != "\\":
-        raise UsageError(
+        raise RefusedError(
             f"{quote(file.name)}, line 1: the file cannot be split at its marked steps.",
             why="it has another escape character than \\",
             mend=f'write it with \\, or take the marks "{MARK}" away',

@@ -15,7 +15,7 @@ _POSIX = ("sh", "bash", "dash", "ash", "ksh", "zsh")
 def command(file: Dockerfile, step: Instruction, shell: Sequence[str], variables: Mapping[str, str]) -> tuple[str, ...]:
     """The words that do what the engine would do for this step. `variables`: build arguments with their values.
 
-    They are exported by the shell, because what an engine's flag sets, a commit would keep. Raises UsageError.
+    They are exported by the shell, because what an engine's flag sets, a commit would keep. Raises RefusedError.
     """
     if step.arguments.startswith("--"):
         flag = step.arguments.split(None, 1)[0].partition("=")[0]

@@ -238,6 +238,39 @@ def test_styles_that_the_engine_lacks(make_lab: Make) -> None:
     assert "/dev/nvidia0" in services(lab.compose("up"))["job"]["devices"]
 
 
+def bare_with_plugin(make_lab: Make, environment: tuple[str, ...] = ()) -> Lab:
+    """A Docker without CDI and runtime, with nvidia-docker 1's plugin, and no volume yet."""
+    lab = make_lab("bare")
+    lab.write(docker_compose_yml=GPU)
+    lab.recorder.answers = {
+        ("docker", "info", "--format", "{{json .}}"): info(cdi=False),
+        ("docker", "info"): '["local","nvidia-docker"]',
+        ("docker", "volume", "inspect"): Result(1, "", "no such volume"),
+        ("docker", "volume", "create"): "nvidia_driver_1",
+        ("docker", "image"): json.dumps({"Env": environment, "Labels": None}),
+    }
+    return lab
+
+
+@pytest.mark.parametrize(
+    ("words", "made"), [(("up",), 1), (("config",), 0), (("--dry-run", "up"), 0), (("--check",), 0), (("-G",), 0)]
+)
+def test_only_what_starts_containers_makes_the_volume(make_lab: Make, words: tuple[str, ...], made: int) -> None:
+    lab = bare_with_plugin(make_lab)
+    lab.compose(*words)
+    assert [each.argv[1:3] for each in lab.recorder.asked].count(("volume", "create")) == made
+
+
+@pytest.mark.parametrize(
+    ("variable", "said"), [("LD_LIBRARY_PATH=/usr/local/nvidia/lib64", False), ("LD_LIBRARY_PATH=/opt/lib", True)]
+)
+def test_an_image_that_does_not_look_into_the_volume_is_told_of(make_lab: Make, variable: str, said: bool) -> None:
+    start = bare_with_plugin(make_lab, (variable,)).compose("up")
+    expected = "service job: its image does not look for the driver where the volume is; give it the variable "
+    expected += "LD_LIBRARY_PATH=/usr/local/nvidia/lib64:/usr/local/nvidia/lib"
+    assert (expected in start.notes) == said
+
+
 def test_check_explains_and_writes_nothing(lab: Lab) -> None:
     text = GPU + "  two: {image: y, gpus: 1}\n  web: {image: z, environment: [NVIDIA_VISIBLE_DEVICES=all]}\n"
     lab.write(docker_compose_yml=text + "  bad: {image: z, gpus: device=9}\n")

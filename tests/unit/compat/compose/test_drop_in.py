@@ -10,6 +10,7 @@ import yaml
 
 from gpudock.compat.compose import project
 from gpudock.compat.compose.plugin import NoPluginError
+from gpudock.compat.compose.session import Start
 from gpudock.errors import EngineError, GpudockError, InputError, RefusedError, UsageError
 from gpudock.proc import Result
 from unit.compat.compose.conftest import Make
@@ -65,6 +66,11 @@ def test_conformance(old: Lab, case: dict[str, Any]) -> None:
 
 def test_all_cases_are_there() -> None:
     assert len(CASES) == 9
+
+
+@pytest.mark.parametrize("words", [("--version",), ("-v",), ("version", "--short"), ("help", "up")])
+def test_what_needs_no_file_asks_for_none(old: Lab, words: tuple[str, ...]) -> None:
+    assert old.drop_in(*words) == Start(("docker-compose", *words))
 
 
 def test_no_file_is_its_own_error(old: Lab) -> None:

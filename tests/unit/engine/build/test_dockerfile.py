@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpudock.engine.build.dockerfile import Dockerfile, parse
-from gpudock.errors import UsageError
+from gpudock.errors import InputError
 
 
 def read(text: str) -> Dockerfile:
@@ -49,7 +49,7 @@ def test_a_shift_is_no_heredoc() -> None:
     ],
 )
 def test_mistakes_name_the_line(text: str, line: int) -> None:
-    with pytest.raises(UsageError, match=f"line {line}"):
+    with pytest.raises(InputError, match=f"line {line}"):
         read(text)
 
 
@@ -57,7 +57,7 @@ def test_mistakes_name_the_line(text: str, line: int) -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         found = read(text)
-    except UsageError:
+    except InputError:
         return
     again = read(found.text())
     assert [each[:1] + each[3:5] for each in again.instructions] == [

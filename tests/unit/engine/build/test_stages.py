@@ -4,7 +4,7 @@ import pytest
 
 from gpudock.engine.build import stages
 from gpudock.engine.build.dockerfile import parse
-from gpudock.errors import UsageError
+from gpudock.errors import RefusedError
 
 FILE = parse(
     """ARG BASE=debian
@@ -78,11 +78,11 @@ def test_devices_for_buildkit() -> None:
 
 
 def test_what_cannot_be_split_names_the_line() -> None:
-    with pytest.raises(UsageError, match="line 1"):
+    with pytest.raises(RefusedError, match="line 1"):
         stages.cannot_split(parse("# escape=`\nFROM a\n", "f"))
-    with pytest.raises(UsageError, match="line 2"):
+    with pytest.raises(RefusedError, match="line 2"):
         stages.stage_of(parse("# gpudock: gpu\nRUN a\n", "f"), 0)
-    with pytest.raises(UsageError, match="line 2"):
+    with pytest.raises(RefusedError, match="line 2"):
         stages.arguments(parse("FROM a\nARG A='b\nRUN c\n", "f"), 2)
-    with pytest.raises(UsageError, match="line break"):
+    with pytest.raises(RefusedError, match="line break"):
         stages.continued(FILE, 4, "made:1", {"A": "a\nb"}, {})

@@ -4,7 +4,7 @@ import pytest
 
 from gpudock.engine.build.dockerfile import parse
 from gpudock.engine.build.step import command
-from gpudock.errors import UsageError
+from gpudock.errors import RefusedError
 
 
 def words(text: str, shell: tuple[str, ...] = (), **variables: str) -> tuple[str, ...]:
@@ -42,6 +42,6 @@ def test_heredocs() -> None:
     ],
 )
 def test_what_cannot_be_run_is_refused_with_its_line(text: str, shell: tuple[str, ...], why: str) -> None:
-    with pytest.raises(UsageError, match=r"Dockerfile, line 3: ") as caught:
+    with pytest.raises(RefusedError, match=r"Dockerfile, line 3: ") as caught:
         words(text, shell, A="1")
     assert why in caught.value.why
