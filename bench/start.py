@@ -102,8 +102,8 @@ def parts(
         program = stage.image / "sbin/ldconfig"
         yield "merge", merge.measure(stage.folder, program, stage.product, options.rounds)
     if "docker" in options.only:
-        figures, _ = dockers.measure(stage.folder / "docker", stage.product, tar, programs, options.rounds)
-        yield "docker", figures
+        for name, figures in dockers.measure(stage.folder / "docker", stage.product, tar, programs, options.rounds):
+            yield f"docker {name}", figures
     if "storm" in options.only and options.storm:
         yield "storm", storm.measure(stage, lifecycle.runtimes()[0], options.storm)
 
@@ -141,7 +141,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     if ALONE not in os.environ:
-        unshared = ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv]
+        unshared = ["unshare", "--mount", "--net", "--propagation", "private", sys.executable, *sys.argv]
         os.execvpe(unshared[0], unshared, os.environ | {ALONE: "1"})
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # clears up
     with open(LOCK, "w") as lock:

@@ -1,9 +1,10 @@
-"""`docker run` whole, on a Docker of its own."""
+"""`docker run` whole, on a Docker of its own: with its network, which is what people run, and without any."""
 
-import contextlib
 import functools
+import shutil
+import subprocess
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.starts import turns
@@ -13,35 +14,44 @@ from real.harness import docker_tree, engines, leftovers
 from real.harness.engines import Engine
 
 IMAGE = "localhost/gpudock-bench"
+NONE = ("--network", "none")
 
 
-def measure(folder: Path, product: Product, tar: Path, packed: Path | None, number: int) -> tuple[turns.Figures, str]:
-    """The figures and the version of Docker. `packed`: the folder of its programs, else those of the tests' harness."""
+def measure(
+    folder: Path, product: Product, tar: Path, packed: Path | None, number: int
+) -> Iterator[tuple[str, turns.Figures]]:
+    """Figures with `--network none`, and with Docker's own network.
+
+    `packed`: the folder of Docker's programs, else those of the tests. To be called in a network namespace of its own:
+    Docker makes its bridge there, and rules where there is iptables.
+    """
     config = {
         "runtimes": {"gpudock": {"path": str(product.runtime)}},
         "cdi-spec-dirs": [str(product.folder / "cdi")],
         "features": {"cdi": True},
     }
+    programs = (
+        {name: packed / name for name in docker_tree.PROGRAMS} if packed is not None else engines.docker28_programs()
+    )
+    programs[product.hook.name] = product.hook
     traces = leftovers.EngineTraces()
     try:
-        with _docker(folder, config, {product.hook.name: product.hook}, packed) as engine:
+        with engines.docker_of("docker", folder, programs, config, network=network()) as engine:
             engine.run("import", str(tar), IMAGE)
-            samples = turns.rounds(_cases(engine), number)
-            return turns.figures(samples[""]), engine.version
+            yield "none", turns.figures(turns.rounds(_cases(engine, NONE), number)[""])
+            yield "default", turns.figures(turns.rounds(_cases(engine, ()), number)[""])
     finally:
         traces.remove()
 
 
-def _docker(
-    folder: Path, config: Mapping[str, object], beside: Mapping[str, Path], packed: Path | None
-) -> contextlib.AbstractContextManager[Engine]:
-    if packed is None:
-        return engines.docker28(folder, config, beside)
-    programs = {name: packed / name for name in docker_tree.PROGRAMS} | dict(beside)
-    return engines._docker("docker", folder, programs, config, engines.CDI_DIRS)  # noqa: SLF001  others ask dpkg
+def network() -> tuple[str, ...]:
+    """Flags of the daemon: its default network, as far as this machine has what it needs."""
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=False)
+    rules = () if shutil.which("iptables") else ("--iptables=false", "--ip6tables=false")
+    return ("--userland-proxy=false", *rules)
 
 
-def _cases(engine: Engine) -> dict[str, functools.partial[Mapping[str, float]]]:
+def _cases(engine: Engine, more: tuple[str, ...]) -> dict[str, functools.partial[Mapping[str, float]]]:
     ours = ("--runtime", "gpudock")
     asks = ("-e", "NVIDIA_VISIBLE_DEVICES=all", "-e", "NVIDIA_DRIVER_CAPABILITIES=all")
     flags: dict[str, tuple[str, ...]] = {
@@ -51,11 +61,11 @@ def _cases(engine: Engine) -> dict[str, functools.partial[Mapping[str, float]]]:
         "docker run --runtime gpudock --gpus all": (*ours, "--gpus", "all"),
         "docker run --device nvidia.com/gpu=all": ("--device", "nvidia.com/gpu=all"),
     }
-    return {name: functools.partial(_run, engine, more) for name, more in flags.items()}
+    return {name: functools.partial(_run, engine, (*more, *each)) for name, each in flags.items()}
 
 
 def _run(engine: Engine, flags: tuple[str, ...]) -> Mapping[str, float]:
-    argv = [*engine.argv, "run", "--rm", "--network", "none", *flags, IMAGE, "/bin/true"]
+    argv = [*engine.argv, "run", "--rm", *flags, IMAGE, "/bin/true"]
     return {"": turns.timed(argv, engine.env)}
 
 

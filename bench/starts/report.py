@@ -7,6 +7,7 @@ from bench.starts import lifecycle
 
 Results = dict[str, Any]
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs/performance.md"
+_NETWORKS = {"none": "Docker, `--network none`", "default": "Docker, its own network"}
 _SHORT = (lifecycle.BARE, lifecycle.NOTHING, lifecycle.OURS, lifecycle.CDI)
 
 
@@ -53,8 +54,12 @@ def _merge(found: Results) -> str:
 
 
 def _docker(found: Results) -> str:
-    rows = [[f"`{case}`", *(_cell(one[case]) for one in found.values())] for case in next(iter(found.values()))]
-    return _table(["Docker", *found], rows)
+    tables = []
+    for network, by_place in found.items():
+        figures = list(by_place.values())
+        rows = [[f"`{case}`", *(_cell(one[case]) for one in figures)] for case in figures[0]]
+        tables.append(_table([_NETWORKS[network], *by_place], rows))
+    return "\n\n".join(tables)
 
 
 def _storm(found: Results) -> str:

@@ -21,8 +21,12 @@ disabled_plugins = [
 """
 
 
+# The machine's network stays as it is: no bridge, no rules, no forwarding.
+NO_NETWORK = ("--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false", "--userland-proxy=false")
+
+
 @contextmanager
-def docker(folder: Path, env: Mapping[str, str]) -> Iterator[None]:
+def docker(folder: Path, env: Mapping[str, str], network: Sequence[str] = NO_NETWORK) -> Iterator[None]:
     """Runs Docker at unix://FOLDER/docker.sock, configured by FOLDER/daemon.json, with the programs that env's PATH finds."""
     containerd_socket = folder / "containerd.sock"
     # A containerd of its own: dockerd would otherwise use the machine's, where one runs.
@@ -32,8 +36,7 @@ def docker(folder: Path, env: Mapping[str, str]) -> Iterator[None]:
         *("dockerd", "--config-file", f"{folder}/daemon.json", "--containerd", str(containerd_socket)),
         *("--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/docker.pid"),
         *("-H", f"unix://{folder}/docker.sock"),
-        # The machine's network stays as it is: no bridge, no rules, no forwarding.
-        *("--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false", "--userland-proxy=false"),
+        *network,
     ]
     answers = ["docker", "-H", f"unix://{folder}/docker.sock", "version", "--format", "{{json .Server}}"]
     with (

@@ -5,7 +5,7 @@ import os
 import resource
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,7 +74,7 @@ def docker20(
     folder: Path, config: Mapping[str, object] | None = None, beside: Mapping[str, Path] | None = None
 ) -> AbstractContextManager[Engine]:
     """Debian 12's own Docker, 20.10, which knows no CDI. config: daemon.json; beside: more programs on dockerd's PATH."""
-    return _docker("docker20", folder, installed_docker() | dict(beside or {}), config or {}, ())
+    return docker_of("docker20", folder, installed_docker() | dict(beside or {}), config or {}, cdi_dirs=())
 
 
 def docker28(
@@ -82,7 +82,7 @@ def docker28(
 ) -> AbstractContextManager[Engine]:
     """A Docker with CDI: the distribution's own if it is new enough, else that of a newer suite. As docker20."""
     programs = docker28_programs() | dict(beside or {})
-    return _docker("docker28", folder, programs, {"features": {"cdi": True}, **(config or {})}, CDI_DIRS)
+    return docker_of("docker28", folder, programs, {"features": {"cdi": True}, **(config or {})})
 
 
 def docker28_programs() -> dict[str, Path]:
@@ -95,7 +95,7 @@ def docker28_programs() -> dict[str, Path]:
 def docker_from(folder: Path, programs: Path) -> AbstractContextManager[Engine]:
     """A Docker with CDI whose programs lie in a folder, as docker_tree makes one."""
     found = {name: programs / name for name in docker_tree.PROGRAMS}
-    return _docker("docker", folder, found, {"features": {"cdi": True}}, CDI_DIRS)
+    return docker_of("docker", folder, found, {"features": {"cdi": True}})
 
 
 def installed_docker() -> dict[str, Path]:
@@ -134,16 +134,23 @@ START: dict[str, Callable[[Path], AbstractContextManager[Engine]]] = {
 
 
 @contextmanager
-def _docker(
-    name: str, folder: Path, programs: Mapping[str, Path], config: Mapping[str, object], cdi_dirs: tuple[str, ...]
+def docker_of(
+    name: str,
+    folder: Path,
+    programs: Mapping[str, Path],
+    config: Mapping[str, object],
+    *,
+    cdi_dirs: tuple[str, ...] = CDI_DIRS,
+    network: Sequence[str] = daemons.NO_NETWORK,
 ) -> Iterator[Engine]:
+    """programs: by name; config: daemon.json; cdi_dirs: where it looks; network: flags of the daemon."""
     folder.mkdir(parents=True)
     host = f"unix://{folder}/docker.sock"
     env = os.environ | {"DOCKER_HOST": host, "DOCKER_CONFIG": str(folder / "client")}
     env.pop("DOCKER_CONTEXT", None)
     _put_first_on_path(env, folder / "bin", programs)
     (folder / "daemon.json").write_text(json.dumps(config))
-    with _gone_afterwards(folder), daemons.docker(folder, env):
+    with _gone_afterwards(folder), daemons.docker(folder, env, network):
         client = ("docker", "-H", host)
         version = run([*client, "version", "--format", "{{.Server.Version}}"], env=env).stdout.strip()
         engine = Engine(name, version, client, env, cdi_dirs, folder)
