@@ -126,7 +126,24 @@ def compared(machine: Machine) -> dict[str, object]:
         raise SystemExit(f"nvidia-smi -L differs:\noutside: {outside}inside:  {inside}")
     probe = machine.inside("/probe", "libcuda.so.1", "--nvml", "--cuda")
     nodes = sorted(re.findall(r"\bnvidia\S*", machine.inside("ls", "/dev")))
-    return {"nvidia-smi -L": inside.splitlines(), "probe": probe.splitlines(), "nodes": nodes}
+    return {
+        "nvidia-smi -L": inside.splitlines(),
+        "one GPU each": one_each(machine, outside),
+        "probe": probe.splitlines(),
+        "nodes": nodes,
+    }
+
+
+def one_each(machine: Machine, listed: str) -> list[str]:
+    """For each GPU of `nvidia-smi -L`, by index and by UUID: what a container that asks for it lists."""
+    found = []
+    for index, uuid in re.findall(r"^GPU (\d+): .*\(UUID: ([^)]+)\)$", listed, re.MULTILINE):
+        for name in (index, uuid):
+            said = machine.tried(f"device={name}", "tiny", "nvidia-smi", "-L")
+            if re.findall(r"UUID: ([^)]+)\)", said) != [uuid]:
+                raise SystemExit(f"a container that asks for GPU {name} has others:\n{said}")
+            found.append(f"device={name}: {said.strip()}")
+    return found
 
 
 def interpreter() -> list[str]:

@@ -45,17 +45,19 @@ _ASKED = ("memory.used", "utilization.gpu", "temperature.gpu", "power.draw")
 
 
 def measured(gpudock: Callable[..., str], env: Mapping[str, str], command: list[str], out: Path) -> dict[str, Any]:
-    """Five rounds of both, side by side. `command`: an interpreter with torch, as a container finds it.
+    """Five rounds of both, side by side, while the last GPU works.
 
-    Writes what people see to `out`: status and top, the Sample as JSON, the metrics of `gpudock serve`.
+    `command`: an interpreter with torch, as a container finds it. Writes what people see to `out`: status and top, the
+    Sample as JSON, the metrics of `gpudock serve`.
     """
     mounts = ("-v", "/usr:/host/usr:ro", "-v", "/opt:/opt:ro", "--network", "none")
     labels = ("--label", f"gpudock.owner={OWNER}", "--label", "gpudock.env=evidence")
     work = WORK.format(seconds=SECONDS)
-    gpudock("run", "-d", "--name", NAME, "--gpus", "all", *mounts, *labels, "tiny", *command, "-c", work)
+    last = _smi("gpu", "index")[-1][0]
+    gpudock("run", "-d", "--name", NAME, "--gpus", f"device={last}", *mounts, *labels, "tiny", *command, "-c", work)
     try:
-        _await_work()
-        rounds = [_round(gpudock) for _ in range(ROUNDS)]
+        _await_work(last)
+        rounds = [_round(gpudock, last) for _ in range(ROUNDS)]
         (out / "status.txt").write_text(gpudock("status"))
         (out / "sample.json").write_text(gpudock("status", "--json"))
         (out / "metrics.txt").write_text(_scraped(env))
@@ -70,25 +72,26 @@ def _docker(env: Mapping[str, str]) -> list[str]:
     return ["docker", "-H", env["DOCKER_HOST"]]
 
 
-def _smi(query: str, fields: tuple[str, ...] | str) -> list[list[str]]:
-    argv = ["nvidia-smi", f"--query-{query}={fields if isinstance(fields, str) else ','.join(fields)}"]
+def _smi(query: str, *fields: str, of: str = "") -> list[list[str]]:
+    """Rows of nvidia-smi, `of` one GPU or of all."""
+    argv = ["nvidia-smi", f"--query-{query}={','.join(fields)}", *(["-i", of] if of else [])]
     said = subprocess.run([*argv, "--format=csv,noheader,nounits"], capture_output=True, text=True, check=True).stdout
     return [[part.strip() for part in line.split(",")] for line in said.splitlines() if line.strip()]
 
 
-def _await_work() -> None:
+def _await_work(gpu: str) -> None:
     end = time.monotonic() + 60
-    while int(_smi("gpu", "utilization.gpu")[0][0]) < 90:
+    while int(_smi("gpu", "utilization.gpu", of=gpu)[0][0]) < 90:
         if time.monotonic() > end:
             raise SystemExit("the matrix product does not begin to work")
         time.sleep(0.5)
 
 
-def _round(gpudock: Callable[..., str]) -> dict[str, Any]:
+def _round(gpudock: Callable[..., str], index: str) -> dict[str, Any]:
     sample = json.loads(gpudock("status", "--json"))
-    theirs = dict(zip(_ASKED, _smi("gpu", _ASKED)[0], strict=True))
-    processes = _smi("compute-apps", "pid,used_memory")
-    (gpu,) = sample["gpus"]
+    theirs = dict(zip(_ASKED, _smi("gpu", *_ASKED, of=index)[0], strict=True))
+    processes = _smi("compute-apps", "pid", "used_memory", "gpu_uuid")
+    gpu = sample["gpus"][int(index)]
     (process,) = sample["processes"]
     (container,) = sample["containers"]
     return {
@@ -112,6 +115,7 @@ def _differences(rounds: list[dict[str, Any]]) -> dict[str, Any]:
         "memory, MiB": [round(a["memory.used"] / 2**20) - int(b["memory.used"]) for a, b in pairs],
         "process memory, MiB": [round(a["process"][1] / 2**20) - int(b["processes"][0][1]) for a, b in pairs],
         "process id": [a["process"][0] - int(b["processes"][0][0]) for a, b in pairs],
+        "on the same GPU": all(a["process"][3] == b["processes"][0][2] for a, b in pairs),
         "utilisation, points": [a["utilization.gpu"] - int(b["utilization.gpu"]) for a, b in pairs],
         "owner and container are named": all(
             a["container"] == [NAME, "tiny", OWNER, "evidence"] and a["process"][2] == OWNER for a in ours
