@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from gpudock import proc
 from gpudock.facts.base import Missing
+from gpudock.monitor.sample import Instance, Profiling
 from gpudock.testing.simulate import build, description
 from real.harness.page import PHONE, WIDE, Outside, Seen, browser, serving
 from unit.monitor.scene import HOSTILE, SceneSource
@@ -87,6 +88,19 @@ def test_what_is_not_known_is_never_a_number(opened: Open) -> None:
         "title", "unknown: nvmlDeviceGetUtilizationRates: Not Supported"
     )
     expect(page.locator("#people tr", has_text="eve").locator("td").nth(1)).to_have_text("?")
+
+
+def test_a_divided_gpu_is_as_busy_as_its_instances(opened: Open) -> None:
+    def divided(sample: Any) -> Any:
+        made = [
+            Instance(index=gi, gi=gi, ci=0, uuid=f"MIG-{gi}", profile=profile, profiling=Profiling(graphics=busy))
+            for gi, profile, busy in ((1, "3g.71gb", 0.8), (2, "1g.18gb", 0.0))
+        ]
+        return replace(sample, gpus=(*sample.gpus[:4], replace(sample.gpus[4], instances=tuple(made))))
+
+    with serving(SceneSource(divided)) as address:
+        page = opened(address, empty=True)
+        expect(page.locator(".card").nth(4).locator(".busy .value")).to_have_text("60 %")
 
 
 def test_names_stay_text(opened: Open, seen: Seen) -> None:

@@ -84,9 +84,7 @@ def serve(*, install_units: bool, remove_units: bool, dashboards: str, **options
     )
     source.start()
     try:
-        for line in _greeting(wish):
-            say(line)
-        listen.serve(_sites(wish, source, tally), wish.tls)
+        listen.serve(_sites(wish, source, tally), wish.tls, lambda: _greet(wish))
     finally:
         source.stop()
         if recorder:
@@ -195,12 +193,12 @@ def _sites(wish: _Wish, source: "Collector", tally: "Tally") -> "Sequence[Site]"
     ]
 
 
-def _greeting(wish: _Wish) -> list[str]:
+def _greet(wish: _Wish) -> None:
     scheme = "https" if wish.tls else "http"
     ours, *others = wish.addresses
-    lines = [f"{scheme}://{ours} (page: /, metrics: /metrics, JSON: /api/v1/sample)"]
-    lines += [f"{scheme}://{where}/metrics as {name}" for where, name in zip(others, wish.compat, strict=True)]
-    return lines
+    say(f"{scheme}://{ours} (page: /, metrics: /metrics, JSON: /api/v1/sample)")
+    for where, name in zip(others, wish.compat, strict=True):
+        say(f"{scheme}://{where}/metrics as {name}")
 
 
 def _units(*, remove: bool) -> None:

@@ -48,8 +48,10 @@ def status(
     try:
         sample: Sample = made.look(answer=asked.result())
         while watch:
-            text = encode(sample).decode() if as_json else render(sample)
-            _draw(text, again=not as_json and sys.stdout.isatty())
+            if as_json:
+                print(encode(sample).decode(), flush=True)
+            else:
+                _draw(render(sample), again=sys.stdout.isatty())
             time.sleep(beat)
             sample = made.look()
     finally:

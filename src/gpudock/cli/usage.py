@@ -26,10 +26,10 @@ def usage(*, by: str, since: str, csv: bool, as_json: bool, history: str) -> Non
     from gpudock.monitor import usage_text
     from gpudock.monitor.history import Remembered
     from gpudock.monitor.source import By
-    from gpudock.monitor.store import default_path
+    from gpudock.monitor.store import usual_path
 
     kind: By = next(each for each in get_args(By) if each == by)
-    path = history or default_path(os.environ)
+    path = history or usual_path(os.environ)
     now = time.time()
     found: Usage = Remembered(path).usage(kind, now - span(since), now)
     if found.recorded_since is None:

@@ -1,6 +1,7 @@
 """Questions about what is remembered. Each opens the file for itself, for reading only, so any thread may ask."""
 
 import contextlib
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -122,7 +123,7 @@ class Remembered:
     @contextlib.contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection | None]:
         """None: nothing was ever written. Raises HostError."""
-        if not os.path.exists(self._path):
+        if not self._there():
             yield None
             return
         try:
@@ -132,6 +133,19 @@ class Remembered:
         except sqlite3.Error as error:
             mend = "try again; if it stays so, move the file away and gpudock serve begins a new one"
             raise HostError(f"The history {self._path} cannot be read.", why=str(error), mend=mend) from error
+
+    def _there(self) -> bool:
+        """Without opening it: closing it again would take SQLite's locks from whoever writes in this process."""
+        mend = "ask whoever runs gpudock serve, or use sudo"
+        try:
+            os.stat(self._path)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise HostError(f"The history {self._path} cannot be read.", why=error.strerror or "", mend=mend) from error
+        if not os.access(self._path, os.R_OK):
+            raise HostError(f"The history {self._path} cannot be read.", why=os.strerror(errno.EACCES), mend=mend)
+        return True
 
 
 def _row(told: tuple[str, str, float, float, float, float, int, int, int]) -> UsageRow:

@@ -6,7 +6,7 @@ import ipaddress
 import resource
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from gpudock.errors import HostError, RefusedError, UsageError
@@ -67,15 +67,16 @@ def check(addresses: Sequence[Address], tls: Tls | None, token: bytes) -> None:
         )
 
 
-def serve(sites: Sequence[Site], tls: Tls | None) -> None:
-    """Until SIGINT or SIGTERM. Raises HostError when an address cannot be had."""
+def serve(sites: Sequence[Site], tls: Tls | None, bound: Callable[[], None]) -> None:
+    """Until SIGINT or SIGTERM. Calls `bound` once clients can come. Raises HostError when an address cannot be had."""
     _more_descriptors()
-    asyncio.run(_serve(sites, tls))
+    asyncio.run(_serve(sites, tls, bound))
 
 
-async def _serve(sites: Sequence[Site], tls: Tls | None) -> None:
+async def _serve(sites: Sequence[Site], tls: Tls | None, bound: Callable[[], None]) -> None:
     ended = asyncio.Event()
     servers = [(_server(site, tls, ended), _bound(site.address)) for site in sites]
+    bound()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)

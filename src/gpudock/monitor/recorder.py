@@ -37,7 +37,7 @@ class _OfGpu:
 
     def add(self, gpu: Gpu, held: float) -> None:
         self.label = f"GPU {gpu.index}"
-        self.utilization.add(gpu.utilization.gpu)
+        self.utilization.add(gpu.load)
         self.memory.add(gpu.memory.used)
         self.power.add(gpu.power.draw)
         self.temperature.add(gpu.temperature.gpu)

@@ -150,6 +150,12 @@ class Instance(Part, frozen=True):
         busy = self.profiling.graphics
         return busy if isinstance(busy, Missing) else round(100 * busy)
 
+    @property
+    def slices(self) -> int:
+        """How many of the GPU's equal parts that compute its GPU instance has: 3 of "1c.3g.71gb"."""
+        digits = self.profile.partition("g.")[0].rpartition(".")[2] if isinstance(self.profile, str) else ""
+        return int(digits) if digits.isdecimal() else 1
+
 
 class Gpu(Part, frozen=True):
     index: int
@@ -190,6 +196,19 @@ class Gpu(Part, frozen=True):
     def loads(self) -> tuple[int | Missing, ...]:
         """Utilization of what is used on its own: the MIG instances, else the whole."""
         return tuple(each.utilization for each in self.instances) or (self.utilization.gpu,)
+
+    @property
+    def load(self) -> int | Missing:
+        """Utilization of the whole; where the driver does not tell it, that of the MIG instances by their size."""
+        if isinstance(self.utilization.gpu, int) or not self.instances:
+            return self.utilization.gpu
+        busy = size = 0
+        for each in {each.gi: each for each in self.instances}.values():
+            if isinstance(each.utilization, Missing):
+                return each.utilization
+            busy += each.utilization * each.slices
+            size += each.slices
+        return round(busy / size)
 
 
 class Owner(Part, frozen=True):

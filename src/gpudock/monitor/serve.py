@@ -22,7 +22,7 @@ import msgspec
 
 from gpudock.errors import HostError
 from gpudock.facts.base import Missing
-from gpudock.monitor.exposition import Exposition
+from gpudock.monitor.exposition import GROUPS, Exposition
 from gpudock.monitor.metric import CONTENT_TYPE
 from gpudock.monitor.sample import encode
 from gpudock.monitor.source import By, History, Metric, Source, Subject
@@ -75,8 +75,11 @@ def metrics(exposition: Exposition, path: str) -> "list[BaseRoute]":
     from starlette.routing import Route  # noqa: PLC0415
 
     async def answer(request: "Request") -> "Response":
-        families = request.query_params.get("families", "")
-        text = exposition.text(tuple(each for each in families.split(",") if each))
+        families = tuple(each for each in request.query_params.get("families", "").split(",") if each)
+        if wrong := next((each for each in families if each not in GROUPS), None):
+            why = f"families are {', '.join(GROUPS)}, not {quote(wrong)}\n"
+            return Response(why, 400, media_type="text/plain", headers=_HEADERS)
+        text = exposition.text(families)
         return Response(text, media_type=CONTENT_TYPE, headers=_HEADERS)
 
     return [Route(path, answer)]

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from gpudock.errors import HostError
+from gpudock.refresh.paths import paths
 
 FINE, COARSE = 10, 300  # seconds
 KEEP_FINE, KEEP_COARSE = 6 * 3600, 32 * 86400
+JUMP = 3600  # a longer time without rows may be the clock's doing
 LARGEST = 64 << 20  # bytes
 _PAGE = 4096
 VERSION = 1
@@ -72,6 +74,7 @@ class Store:
         """Raises HostError. A file that is broken is set aside as PATH.broken."""
         self.path = path
         self._names: dict[tuple[str, str], int] = {}
+        self._newest = self._steady = 0  # the last row's time, and since when the clock made no jump
         try:
             os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
             try:
@@ -159,8 +162,13 @@ class Store:
             self._database.execute(_ROLL_SHARES, span)
 
     def _forget(self, newest: int) -> None:
+        """A clock that is far ahead at boot, or set by mistake, must not end a month: it is believed after hours."""
+        if not 0 <= newest - self._newest <= JUMP:
+            self._steady = newest
+        self._newest = newest
+        believed = newest - self._steady >= KEEP_FINE
         for table in ("gpus", "shares"):
-            for tier, keep in ((FINE, KEEP_FINE), (COARSE, KEEP_COARSE)):
+            for tier, keep in ((FINE, KEEP_FINE), *(((COARSE, KEEP_COARSE),) if believed else ())):
                 self._database.execute(f"DELETE FROM {table} WHERE tier = ? AND time < ?", (tier, newest - keep))  # noqa: S608
 
     def shrink(self) -> None:
@@ -192,8 +200,15 @@ def _check_version(database: sqlite3.Connection) -> None:
 
 
 def default_path(environment: Mapping[str, str]) -> str:
-    """Of root: /var/lib/gpudock/history.db; of others below their state folder."""
+    """Where serve writes. Of root: /var/lib/gpudock/history.db; of others below their state folder."""
     if os.geteuid() == 0:
-        return f"{environment.get('GPUDOCK_STATE_DIR') or '/var/lib/gpudock'}/history.db"
+        return f"{paths(environment, uid=0).state}/history.db"
     state = environment.get("XDG_STATE_HOME") or os.path.join(environment.get("HOME") or "/", ".local/state")
     return f"{state}/gpudock/history.db"
+
+
+def usual_path(environment: Mapping[str, str]) -> str:
+    """Where usage reads: one's own, else what root's serve remembers of everybody."""
+    own = default_path(environment)
+    of_root = f"{paths({}, uid=0).state}/history.db"
+    return of_root if not os.path.exists(own) and os.path.exists(of_root) else own

@@ -58,7 +58,7 @@ def _gpu(gpu: Gpu, sample: Sample) -> list[Row]:
         (
             str(gpu.index),
             known(gpu.name),
-            known(gpu.utilization.gpu, " %"),
+            known(gpu.load, " %"),
             share(gpu.memory.used, gpu.memory.total),
             power,
             known(gpu.temperature.gpu, " C"),

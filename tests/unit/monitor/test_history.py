@@ -19,6 +19,7 @@ from gpudock.monitor.history import Remembered
 from gpudock.monitor.recorder import Recorder
 from gpudock.monitor.sample import Owner, Process, Profiling, Utilization
 from gpudock.monitor.store import COARSE, FINE, GpuRow, ShareRow, Store
+from gpudock.refresh.paths import ROOT
 from unit.monitor import demo
 
 T0 = int(demo.START)
@@ -51,6 +52,11 @@ def fill(stored: Store, periods: int, begin: int = T0) -> None:
     stored.write([gpu_row(at) for at in times], shares)
 
 
+def run(stored: Store, begin: int, hours: int) -> None:
+    for hour in range(hours):
+        stored.write([gpu_row(begin + hour * 3600)], [])
+
+
 def rows(path: str, query: str) -> list[Any]:
     with sqlite3.connect(path) as database:
         return database.execute(query).fetchall()
@@ -80,10 +86,18 @@ def test_what_is_old_is_forgotten(stored: Store, path: str) -> None:
     later = T0 + store.KEEP_FINE + 100 * FINE
     stored.write([gpu_row(later)], [])
     assert rows(path, f"SELECT min(time) FROM gpus WHERE tier = {FINE}") == [(later,)]
-    stored.write([gpu_row(T0 + store.KEEP_COARSE + 1000)], [])
+    run(stored, T0 + store.KEEP_COARSE + 1000, hours=7)
     assert rows(path, "SELECT count(*) FROM shares") == [(0,)]
     stored.forget_names()
     assert rows(path, "SELECT DISTINCT kind FROM names") == [("gpu",)]
+
+
+def test_a_clock_that_is_far_ahead_makes_nothing_be_forgotten(stored: Store, path: str) -> None:
+    fill(stored, 61)
+    for boot in (1, 2):  # each time until it is set
+        run(stored, T0 + boot * 10 * 365 * 86400, hours=5)
+        run(stored, T0 + boot * 7200, hours=2)
+    assert [row.held for row in Remembered(path).usage("user", T0, T0 + 3600).rows] == [610.0, 610.0]
 
 
 def test_a_clock_that_was_ahead_hides_nothing_of_what_comes_after(stored: Store, path: str) -> None:
@@ -195,6 +209,29 @@ def test_a_file_of_a_later_gpudock_is_left_alone(path: str) -> None:
     assert rows(path, "PRAGMA user_version") == [(99,)]
 
 
+def test_what_one_may_not_read_is_not_said_to_be_empty(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(HostError, match="cannot be read"):  # root may look into every folder, but into no file
+        Remembered(str(tmp_path / "file/history.db")).usage("user", T0, T0 + 60)
+
+
+def test_usage_reads_ones_own_history_else_that_of_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    of_root, own = tmp_path / "root/history.db", tmp_path / "gpudock/history.db"
+    monkeypatch.setattr(store, "paths", lambda *_, **__: ROOT._replace(state=str(of_root.parent)))
+    environment = {"XDG_STATE_HOME": str(tmp_path)}
+    assert store.usual_path(environment) == str(own)  # nobody has one
+    for made in (of_root, own):
+        made.parent.mkdir()
+        made.touch()
+        assert store.usual_path(environment) == str(made)
+
+
+def test_the_history_of_root_lies_where_its_state_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert store.default_path({"GPUDOCK_STATE_DIR": "/data/gpudock"}) == "/data/gpudock/history.db"
+
+
 def test_a_folder_that_cannot_be_had(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(HostError) as error:
@@ -224,6 +261,8 @@ def test_samples_become_rows(path: str) -> None:
         ("GPU 2", 30.0),
         ("GPU 3", 0.0),
     ]
+    told = Remembered(path).chart("utilization", "gpu", T0, T0 + 30)
+    assert all(value is not None for series in told.series for value in series.values)
     usage = Remembered(path).usage("user", T0, T0 + 60)
     bob = next(row for row in usage.rows if row.key == "bob")
     assert bob.held == 30.0

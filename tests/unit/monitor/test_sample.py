@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from gpudock.facts.base import Missing
-from gpudock.monitor.sample import Sample, decode, encode
+from gpudock.monitor.sample import TWO_LOOKS, Instance, Profiling, Sample, Utilization, decode, encode
 from unit.monitor import demo
 
 if TYPE_CHECKING:
@@ -47,6 +48,22 @@ def test_what_belongs_together_is_found() -> None:
     nameless = sample.container(demo.OTHER)
     assert nameless is not None
     assert nameless.label == "c3c3c3c3c3c3"
+
+
+def test_a_divided_gpu_is_as_busy_as_its_instances_by_their_size() -> None:
+    untold = Utilization(gpu=Missing("Not Supported"))
+    made = [
+        Instance(index=at, gi=gi, ci=ci, uuid=f"MIG-{at}", profile=profile, profiling=Profiling(graphics=busy))
+        for at, (gi, ci, profile, busy) in enumerate(
+            [(1, 0, "1c.3g.71gb", 0.8), (1, 1, "2c.3g.71gb", 0.8), (9, 0, "1g.18gb", 0.0)]
+        )
+    ]
+    divided = replace(demo.gpu(2, 0), utilization=untold, instances=tuple(made))
+    assert divided.load == 60  # two compute instances share what their GPU instance counts
+    assert demo.gpu(0, 0).load == demo.busy(0, 0)
+    waiting = (*made, replace(made[2], gi=10, profiling=Profiling(graphics=TWO_LOOKS)))
+    assert replace(divided, instances=waiting).load == TWO_LOOKS
+    assert replace(divided, instances=()).load == untold.gpu
 
 
 def test_the_demo_is_what_surfaces_are_given() -> None:

@@ -8,8 +8,10 @@ import msgspec
 import pytest
 
 from gpudock.facts.base import Missing
+from gpudock.monitor.exposition import Exposition
 from gpudock.monitor.sample import Sample, decode
 from gpudock.monitor.serve import application
+from gpudock.monitor.shares import Tally
 from gpudock.monitor.stream import Stream
 from unit.monitor import demo
 from unit.monitor.asked import ask, living, request
@@ -102,6 +104,14 @@ def test_wrong_questions_get_one_clear_answer(target: str, why: str) -> None:
     answer = ask(served(), "/api/v1/" + unquote(target))
     assert answer.status == 400
     assert why in msgspec.json.decode(answer.body)["error"]
+
+
+def test_families_that_are_not_there_are_no_empty_answer() -> None:
+    source = demo.DemoSource()
+    made = application(source, None, exposition=Exposition(source, Tally()))
+    assert ask(made, "/metrics?families=gpudock,dcgm").status == 200
+    answer = ask(made, "/metrics?families=gpudock,dcmg")
+    assert (answer.status, answer.body) == (400, b"families are gpudock, dcgm, nvidia_smi, not dcmg\n")
 
 
 def test_pages_are_added_and_hide_nothing() -> None:

@@ -3,7 +3,7 @@
 import { slotClass } from "./colours.js";
 import { attribute, el, fill, list, show, text } from "./dom.js";
 import * as format from "./format.js";
-import { byGpu, containerName, containersById, gpusOf, holdersOf, memoryOf, stateOf, warningsOf } from "./model.js";
+import { byGpu, containerName, containersById, gpusOf, holdersOf, loadOf, memoryOf, stateOf, warningsOf } from "./model.js";
 import * as sparks from "./sparks.js";
 import { word } from "./words.js";
 
@@ -50,7 +50,7 @@ function update(card, gpu, state, holders, now) {
   attribute(name, "title", `${known(gpu.name, "")} ${gpu.uuid} ${gpu.bus_id}`.trim());
   text(part(card, ".pill .words"), stateText(state, gpu));
   text(part(card, ".busy .label"), word("utilization"));
-  show(part(card, ".busy .value"), format.percent(gpu.utilization.gpu));
+  show(part(card, ".busy .value"), format.percent(loadOf(gpu)));
   sparks.draw(part(card, ".spark"), gpu.uuid, now);
   drawMemory(card, gpu, holders);
   drawReadings(part(card, ".readings"), gpu);

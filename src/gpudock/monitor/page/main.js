@@ -6,7 +6,7 @@ import { el, list, text, attribute, show } from "./dom.js";
 import * as format from "./format.js";
 import { History } from "./history.js";
 import { Live } from "./live.js";
-import { byGpu, containerName, containersById, gpuLabel, gpuLabels, gpusOf, ownerName, stateOf } from "./model.js";
+import { byGpu, containerName, containersById, gpuLabel, gpuLabels, gpusOf, loadOf, ownerName, stateOf } from "./model.js";
 import * as sparks from "./sparks.js";
 import { Table } from "./tables.js";
 import { NAMES, choose, use, word } from "./words.js";
@@ -61,7 +61,7 @@ function draw(isNew) {
   drawState();
   if (!isNew || !live.sample) return;
   const { sample } = live;
-  for (const gpu of gpusOf(sample)) sparks.remember(gpu.uuid, sample.time, isMissing(gpu.utilization.gpu) ? null : gpu.utilization.gpu);
+  for (const gpu of gpusOf(sample)) sparks.remember(gpu.uuid, sample.time, known(loadOf(gpu), null));
   if (!history.started) {
     history.started = true;
     history.start();

@@ -6,6 +6,21 @@ export const IDLE_AFTER = 300; // seconds: a shorter pause is how people work
 const SLOWED = ["hw_thermal_slowdown", "hw_power_brake_slowdown", "hw_slowdown", "sw_thermal_slowdown", "sw_power_cap"];
 const NEAR_LIMIT = 3; // degrees
 
+/** As Gpu.load: utilization of the whole; where the driver does not tell it, that of the MIG instances by their size. */
+export function loadOf(gpu) {
+  const instances = new Map((gpu.instances ?? []).map((each) => [each.gi, each]));
+  if (!isMissing(gpu.utilization.gpu) || !instances.size) return gpu.utilization.gpu;
+  let [busy, size] = [0, 0];
+  for (const each of instances.values()) {
+    const share = each.profiling?.graphics;
+    if (isMissing(share)) return share;
+    const slices = Number(/(\d+)g\./.exec(known(each.profile, ""))?.[1] ?? 1);
+    busy += share * slices;
+    size += slices;
+  }
+  return Math.round((100 * busy) / size);
+}
+
 export const gpusOf = (sample) => (isMissing(sample.gpus) ? [] : sample.gpus);
 
 /** "free", "idle", "used", or "unknown" when it cannot be told. */

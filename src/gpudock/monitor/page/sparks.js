@@ -5,8 +5,8 @@ const NS = "http://www.w3.org/2000/svg";
 const points = new Map(); // GPU -> [[time, value or null]...]
 
 export function remember(uuid, time, value) {
-  const all = points.get(uuid) ?? [];
-  if (!all.length || time > all[all.length - 1][0]) all.push([time, value]);
+  const all = (points.get(uuid) ?? []).filter(([before]) => before < time); // the clock may be set back
+  all.push([time, value]);
   while (all.length && all[0][0] < time - SPAN) all.shift();
   points.set(uuid, all);
 }

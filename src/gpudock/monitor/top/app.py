@@ -114,7 +114,7 @@ class Top(App[None]):
 
     def _remember(self, sample: Sample) -> None:
         for gpu in () if isinstance(sample.gpus, Missing) else sample.gpus:
-            busy = gpu.utilization.gpu
+            busy = gpu.load
             last = self._before.setdefault(gpu.uuid, deque(maxlen=REMEMBERED))
             last.append(None if isinstance(busy, Missing) else busy / 100)
 

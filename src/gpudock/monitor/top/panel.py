@@ -57,7 +57,7 @@ def _widths(width: int) -> _Widths:
 
 
 def _gpu(gpu: Gpu, processes: Sequence[Process], before: Sequence[float | None], widths: _Widths) -> Line:
-    busy = gpu.utilization.gpu
+    busy = gpu.load
     used, total = gpu.memory.used, gpu.memory.total
     share = used / total if isinstance(used, int) and isinstance(total, int) and total else None
     mark, style = _mark(gpu, processes)
