@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ source.stop()
 """
 OWNER = "alice"
 ROUNDS = 5
-SECONDS = 90  # that the work goes on
+SECONDS = 150  # that the work goes on
+LOOKS = 25  # seconds in which `gpudock serve` has looked at its slower counters twice
 WORK = """
 import torch, time
 n = 8192
@@ -40,6 +42,18 @@ end = time.monotonic() + {seconds}
 while time.monotonic() < end:
     for _ in range(50): a @ b
     torch.cuda.synchronize()
+"""
+COPY = """  # to the GPU and back, one after the other, and how fast by its own clock
+import json, time, torch
+host = torch.empty(1 << 30, dtype=torch.uint8, pin_memory=True)
+there = torch.empty(1 << 30, dtype=torch.uint8, device="cuda")
+begun, count = time.monotonic(), 0
+while time.monotonic() < begun + {seconds}:
+    there.copy_(host)
+    host.copy_(there)
+    torch.cuda.synchronize()
+    count += 1
+print(json.dumps((count << 30) / (time.monotonic() - begun)))
 """
 _ASKED = ("memory.used", "utilization.gpu", "temperature.gpu", "power.draw")
 
@@ -59,13 +73,15 @@ def measured(gpudock: Callable[..., str], env: Mapping[str, str], command: list[
         _await_work(last)
         rounds = [_round(gpudock, last) for _ in range(ROUNDS)]
         (out / "status.txt").write_text(gpudock("status"))
-        (out / "sample.json").write_text(gpudock("status", "--json"))
-        (out / "metrics.txt").write_text(_scraped(env))
+        with _serving(env) as got:
+            time.sleep(LOOKS)
+            (out / "sample.json").write_text(got("/api/v1/sample"))
+            (out / "metrics.txt").write_text(got("/metrics"))
         drawn = subprocess.run([sys.executable, "-c", TOP], env=dict(env), capture_output=True, text=True, check=False)
         (out / "top.svg").write_text(drawn.stdout or drawn.stderr)
     finally:
         subprocess.run([*_docker(env), "rm", "-f", NAME], env=dict(env), capture_output=True, check=False)
-    return {"owner": OWNER, "rounds": rounds, "differences": _differences(rounds)}
+    return {"owner": OWNER, "rounds": rounds, "differences": _differences(rounds), "traffic": _traffic(env)}
 
 
 def _docker(env: Mapping[str, str]) -> list[str]:
@@ -123,21 +139,40 @@ def _differences(rounds: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _scraped(env: Mapping[str, str]) -> str:
-    """/metrics of a `gpudock serve` that runs for this."""
+def _traffic(env: Mapping[str, str]) -> dict[str, Any]:
+    """Bytes a second each way while a program copies: what it says itself, and what we read of the first GPU."""
+    argv = [sys.executable, "-c", COPY.format(seconds=LOOKS + 5)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as copying, _serving(env) as got:
+        time.sleep(LOOKS)
+        gpu = json.loads(got("/api/v1/sample"))["gpus"][0]
+        said, _ = copying.communicate(timeout=120)
+    read = {name: gpu["profiling"][f"pcie_{name}"] for name in ("received", "sent")}
+    return {"the program": json.loads(said), "profiling": read, "pcie": gpu["pcie"]}
+
+
+@contextmanager
+def _serving(env: Mapping[str, str]) -> Iterator[Callable[[str], str]]:
+    """What a `gpudock serve` that runs meanwhile answers to a path."""
     port = "19476"
     argv = [sys.executable, "-m", "gpudock", "serve", "--listen", f"127.0.0.1:{port}", "--no-history"]
     server = subprocess.Popen(argv, env=dict(env), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def got(path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return str(answer.read().decode())
+
     try:
         for _ in range(100):
             if server.poll() is not None:
                 raise SystemExit(f"gpudock serve ended: {server.stderr.read() if server.stderr else ''}")
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-                    return str(answer.read().decode())
+                got("/metrics")
+                break
             except OSError:
                 time.sleep(0.2)
-        raise SystemExit("gpudock serve does not answer")
+        else:
+            raise SystemExit("gpudock serve does not answer")
+        yield got
     finally:
         server.terminate()
         server.wait(10)

@@ -1,6 +1,7 @@
 """Pictures of the page and of `gpudock top` for the documentation: .venv/bin/python tools/pictures.py
 
-They show the busy server of tests/unit/monitor/scene.py, and say SIMULATED. Needs Debian's chromium.
+They show the busy server of tests/unit/monitor/scene.py, and say SIMULATED. With a FILE that has a Sample, as
+tools/gpu_machine.py records it, the page alone is drawn, from that. Needs Debian's chromium.
 """
 
 import asyncio
@@ -35,11 +36,11 @@ def calm(sample: Sample) -> Sample:
     return replace(plain, containers=containers, processes=processes)
 
 
-def page(browser_: Browser, address: str, name: str, **context: Any) -> None:  # noqa: ANN401  playwright's own words
+def page(browser_: Browser, address: str, name: str, drawn: str = "#legend li", **context: Any) -> None:  # noqa: ANN401
     made = browser_.new_context(**({"viewport": SIZE} | context))
     opened = made.new_page()
     opened.goto(address)
-    opened.wait_for_selector("#legend li")
+    opened.wait_for_selector(drawn)
     time.sleep(3)  # bars have grown
     opened.screenshot(path=PICTURES / f"{name}.png")
     made.close()
@@ -60,8 +61,18 @@ def top(browser_: Browser, svg: str) -> None:
     opened.close()
 
 
+def recorded(file: Path) -> None:
+    """The page as that Sample would make it now; without history, which was not recorded."""
+    kept = decode(file.read_bytes())
+    source = SceneSource(lambda now: replace(kept, time=now.time, number=now.number))
+    with serving(source, history=False) as address, browser() as (started, _):
+        page(started, address, file.stem, "#cards > *", color_scheme="light")
+
+
 def main() -> None:
     PICTURES.mkdir(exist_ok=True)
+    if sys.argv[1:]:
+        return recorded(Path(sys.argv[1]))
     svg = asyncio.run(screen())
     with serving(SceneSource(calm)) as address, browser() as (started, _):
         page(started, address, "page-light", color_scheme="light")
@@ -73,6 +84,7 @@ def main() -> None:
         print(f"{each.relative_to(ROOT)}: {size // 1000} kB")
         if size > LIMIT:
             sys.exit(f"{each.name} is larger than {LIMIT // 1000} kB")
+    return None
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ class Seen:
 
 
 @contextmanager
-def serving(source: SceneSource) -> Iterator[str]:
+def serving(source: SceneSource, *, history: bool = True) -> Iterator[str]:
     """The address of a server that is there meanwhile: page, JSON, events and metrics."""
     import uvicorn
 
@@ -96,7 +96,7 @@ def serving(source: SceneSource) -> Iterator[str]:
             tally.add(source.latest())
 
     listener = socket.create_server(("127.0.0.1", 0))
-    app = application(source, SceneHistory(), routes(), Exposition(source, tally))
+    app = application(source, SceneHistory() if history else None, routes(), Exposition(source, tally))
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
     threads = [threading.Thread(target=add), threading.Thread(target=server.run, kwargs={"sockets": [listener]})]
     for thread in threads:
