@@ -2,7 +2,6 @@
 
 import functools
 import shutil
-import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -46,7 +45,6 @@ def measure(
 
 def network() -> tuple[str, ...]:
     """Flags of the daemon: its default network, as far as this machine has what it needs."""
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=False)
     rules = () if shutil.which("iptables") else ("--iptables=false", "--ip6tables=false")
     return ("--userland-proxy=false", *rules)
 
