@@ -40,7 +40,7 @@ unit: setup
 	$(BIN)/python -m pytest -q tests/unit -n 2
 
 real: assets
-	$(BIN)/python -m pytest -q tests/real --durations=40
+	$(BIN)/python tools/real_tests.py
 
 soak: assets
 	$(BIN)/python -m pytest -v -m soak tests/real

@@ -1,7 +1,6 @@
 """Real engines for tests/real, each started when a test first asks for it. See harness/."""
 
 import compileall
-import fcntl
 import os
 import signal
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import pytest
 import gpudock
 from real import env_stage
 from real.env_stage import Stage
-from real.harness import archive, engines, leftovers
+from real.harness import archive, engines, leftovers, turn
 from real.harness.engines import Engine
 
 
@@ -35,15 +34,8 @@ def session_root(request: pytest.FixtureRequest) -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.fail("the tests in tests/real start container engines and mount: run them as root")
     with ExitStack() as stack:
-        # Folders such as /run/gpudock and /var/run/cdi are one for the machine: one session at a time.
-        lock = stack.enter_context(open("/tmp/gpudock-tests.lock", "w"))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            request.config.get_terminal_writer().line(
-                "waiting for another session of tests/real on this machine to end"
-            )
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        if not leftovers.PART:  # who starts the parts has taken the turn
+            stack.enter_context(turn.taken(request.config.get_terminal_writer().line))
         if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # by a shell that started us behind itself
             signal.signal(signal.SIGINT, signal.default_int_handler)
         # As an installation has it: where Python keeps nothing compiled, each of thousands of starts compiles all again.

@@ -1,6 +1,8 @@
 """On the real driver packages of three branches and the H200's listing, in every layout: nothing missing, nothing foreign."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,10 +34,13 @@ SETS = [
 ]
 
 
-@pytest.fixture(params=CASES, ids=lambda case: "-".join(filter(None, case)))
-def built(request: pytest.FixtureRequest, tmp_path: Path) -> Layout:
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(filter(None, case)))
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layout]:
+    """Only looked at."""
     name, branch = request.param
-    return layouts.build(name, tmp_path / "host", branch)
+    folder = tmp_path_factory.mktemp(name)
+    yield layouts.build(name, folder / "host", branch)
+    shutil.rmtree(folder)
 
 
 def read(built: Layout) -> DriverFiles:

@@ -12,7 +12,7 @@ import pytest
 
 from gpudock.start import lookup
 from real import hook_stage
-from real.harness import mounts, rootfs
+from real.harness import images, mounts
 from real.harness.commands import run
 from real.hook_stage import LIBRARY, LINKS, MOUNT_POINT, Stage, digest
 from unit.start.traps import SHAPES
@@ -53,8 +53,7 @@ def stage(session_root: Path) -> Stage:
 def case(tmp_path: Path) -> Iterator[Case]:
     """A glibc image. Afterwards: the host's folder untouched, no marker, no mount and no temporary file left."""
     made = Case(tmp_path / "bundle", tmp_path / "host", tmp_path / "marker")
-    made.root.mkdir(parents=True)
-    rootfs.tiny(made.root)
+    images.unpack("tiny", made.root)
     made.host.mkdir()
     (made.host / "owned").write_text("the host's")
     before = digest(made.host)
@@ -65,7 +64,8 @@ def case(tmp_path: Path) -> Iterator[Case]:
     assert not list(tmp_path.rglob(".gpudock-*"))
 
 
-@pytest.mark.parametrize("lookup", lookup.NAMES)
+# Each way of looking up under one of the two: neither knows of the other, and unit tests have all traps of each way.
+@pytest.mark.parametrize(("runtime", "lookup"), [*zip(("runc", "crun"), lookup.NAMES, strict=True)])
 @pytest.mark.parametrize("trap", [(place, shape) for place in PLACES for shape in SHAPES], ids=" ".join)
 def test_links_that_lead_out(stage: Stage, case: Case, runtime: str, trap: tuple[str, str], lookup: str) -> None:
     place, shape = trap
@@ -203,8 +203,7 @@ def test_a_volume_over_other_places_is_left_alone(stage: Stage, case: Case, runt
 
 def test_a_volume_without_a_linker_in_the_image(stage: Stage, case: Case, runtime: str) -> None:
     shutil.rmtree(case.root)
-    case.root.mkdir()
-    rootfs.busybox(case.root)
+    images.unpack("busybox", case.root)
     done = stage.start(runtime, case.bundle, mounts=[(case.host, "/etc")])
     assert done.code == 0, done.err
     assert set(LINKS) - {path for path in LINKS if (case.root / path[1:]).is_symlink()} == {

@@ -9,7 +9,7 @@ import pytest
 
 from gpudock.start import cover, lookup
 from real import hook_stage
-from real.harness import mounts, rootfs
+from real.harness import images, mounts
 from real.harness.commands import run
 from real.hook_stage import LIBRARY, Outcome, Stage, digest
 
@@ -35,8 +35,7 @@ def stage(session_root: Path) -> Stage:
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    (tmp_path / "rootfs").mkdir()
-    rootfs.tiny(tmp_path / "rootfs")
+    images.unpack("tiny", tmp_path / "rootfs")
     return tmp_path
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from real import hook_stage
-from real.harness import rootfs
+from real.harness import images
 from real.hook_stage import Outcome, Stage
 from unit.recorded import fill
 
@@ -37,8 +37,7 @@ def start(stage: Stage, runtime: str, folder: Path, nodes: list[str], *, bound: 
             f"{nvidia}/capabilities/gpu0/mig/gi1/access": "DeviceFileMinor: 12\n",
         },
     )
-    (folder / "bundle/rootfs").mkdir(parents=True)
-    rootfs.busybox(folder / "bundle/rootfs")
+    images.unpack("busybox", folder / "bundle/rootfs")
     gpus = {bus: [str(minor), uuid] for minor, (bus, uuid) in enumerate(UUIDS.items())}
     plan_file = stage.write_plan("devices", proc=f"{folder}/proc", gpus=gpus, mig_minors=MIG)
     binds = [(Path("/dev/null"), path) for path in nodes] if bound else []

@@ -11,7 +11,7 @@ import pytest
 
 from gpudock.plan.document import Gpu
 from real import hook_stage
-from real.harness import rootfs
+from real.harness import images
 from real.harness.commands import run
 from real.hook_stage import MOUNT_POINT, Stage
 from unit.plan.plans import gpu
@@ -44,8 +44,7 @@ def stage(session_root: Path) -> Stage:
 
 @pytest.fixture(params=["tiny", "lib64"])
 def bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    (tmp_path / "rootfs").mkdir()
-    rootfs.TREES[request.param](tmp_path / "rootfs")
+    images.unpack(request.param, tmp_path / "rootfs")
     return tmp_path
 
 

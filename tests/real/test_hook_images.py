@@ -10,7 +10,7 @@ import pytest
 
 from gpudock.plan import ldcache
 from real import hook_stage
-from real.harness import rootfs
+from real.harness import images
 from real.harness.commands import run
 from real.hook_stage import LIBRARY, LINKS, MOUNT_POINT, Stage
 
@@ -31,8 +31,7 @@ def stage(session_root: Path) -> Stage:
 @pytest.fixture
 def bundle(tmp_path: Path) -> Callable[[str], Path]:
     def make(kind: str) -> Path:
-        (tmp_path / "rootfs").mkdir()
-        rootfs.TREES[kind](tmp_path / "rootfs")
+        images.unpack(kind, tmp_path / "rootfs")
         return tmp_path
 
     return make

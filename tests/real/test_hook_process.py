@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from real import hook_stage
-from real.harness import rootfs
+from real.harness import images
 from real.harness.commands import run
 from real.hook_stage import FLAGS, PYTHON, Stage
 
@@ -65,8 +65,7 @@ def stage(session_root: Path) -> Stage:
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    (tmp_path / "rootfs").mkdir()
-    rootfs.tiny(tmp_path / "rootfs")
+    images.unpack("tiny", tmp_path / "rootfs")
     return tmp_path
 
 

@@ -150,29 +150,38 @@ class OwnProduct(Product):
         return {**super().env, "GPUDOCK_CDI_DIR": str(self.folder / "cdi")}
 
 
-@pytest.fixture(scope="module")
-def machine(session_root: Path) -> Iterator[Path]:
-    """A simulated machine to copy: it is compiled for the place where each test has it."""
-    kept = session_root / "plugin-machine"
-    folder = session_root / "plugin"
-    OwnProduct(folder / "gpudock", folder / "gpus").simulate()
-    (folder / "gpus").rename(kept)
-    leftovers.clear(folder)
-    yield kept
-    leftovers.clear(kept)
-
-
-@pytest.fixture
-def gpudock(session_root: Path, machine: Path) -> Iterator[Product]:
-    folder = session_root / "plugin"
+@contextmanager
+def refreshed(folder: Path) -> Iterator[Product]:
     made = OwnProduct(folder / "gpudock", folder / "gpus")
     folder.mkdir(mode=0o755)
     try:
-        run(["cp", "-a", str(machine), str(made.gpus)])
+        made.simulate()
         made.refresh()
         yield made
     finally:
         leftovers.clear(folder)
+
+
+@pytest.fixture(scope="module")
+def installed(session_root: Path) -> Iterator[Product]:
+    with refreshed(session_root / "plugin") as made:
+        yield made
+
+
+@pytest.fixture
+def gpudock(installed: Product) -> Iterator[Product]:
+    """With a driver that stays as it is. What a test has added to its folder goes."""
+    had = set(installed.folder.iterdir())
+    yield installed
+    for added in set(installed.folder.iterdir()) - had:
+        leftovers.clear(added)
+
+
+@pytest.fixture
+def changing(session_root: Path) -> Iterator[Product]:
+    """One whose driver a test changes."""
+    with refreshed(session_root / "plugin-changing") as made:
+        yield made
 
 
 @pytest.fixture
@@ -293,7 +302,12 @@ def test_a_volume_in_use_is_not_removed(own: Daemon, docker20: Engine) -> None:
     assert not Path(place).exists()
 
 
-def test_a_fixed_folder_follows_and_nobody_sees_a_mixture(own: Daemon, gpudock: Product, docker20: Engine) -> None:
+def test_a_fixed_folder_follows_and_nobody_sees_a_mixture(changing: Product, docker20: Engine) -> None:
+    with started(Daemon(changing, changing.folder / "own", changing.folder / "sockets")) as own:
+        follows_and_nobody_sees_a_mixture(own, changing, docker20)
+
+
+def follows_and_nobody_sees_a_mixture(own: Daemon, gpudock: Product, docker20: Engine) -> None:
     image = images.load(docker20, "tiny", env=CUDA_PATH)
     fixed = gpudock.folder / "nvidia"
     volume = ("--volumes", str(own.volumes))
@@ -565,7 +579,8 @@ def test_gpus_by_http(own: Daemon) -> None:
     assert [(each["Power"], each["Temperature"], each["Memory"]["GlobalUsed"]) for each in now] == [(87, 40, 615)] * 2
 
 
-def test_a_driver_that_hangs_stops_nobody_else(gpudock: Product) -> None:
+def test_a_driver_that_hangs_stops_nobody_else(changing: Product) -> None:
+    gpudock = changing
     machine = json.loads(gpudock("simulate", "describe").stdout)
     description = gpudock.folder / "description.json"
     description.write_text(json.dumps({**machine, "faults": {"nvmlDeviceGetPowerUsage": "hang"}}))

@@ -28,7 +28,7 @@ from gpudock.start import asked, changes, current, encode, injection, oci, runti
 from gpudock.start.changes import Changes
 from gpudock.start.volumes import ContainerRoot
 from real import runtime_stage
-from real.harness import mounts, rootfs, runtimes
+from real.harness import images, mounts, rootfs, runtimes
 from real.harness.commands import run
 from real.harness.engines import Engine
 from real.harness.product import Product, product
@@ -521,19 +521,20 @@ def mounted(configured: Configured) -> list[str]:
     return [line for line in lines if str(configured.engine.folder) not in line]
 
 
-def machines() -> str:
-    """Of the machine's own /etc and /usr: every file there, and every folder here, which changes with what is in it."""
-    found = [digest(Path("/etc"))]
-    found += [f"{folder} {os.lstat(folder).st_mtime_ns}" for folder, _, _ in os.walk("/usr")]
+def machines(folder: str) -> str:
+    """Of the machine's own /etc every file; of /usr every folder, which changes with what is in it."""
+    if folder == "/etc":
+        return digest(Path(folder))
+    found = [f"{path} {os.lstat(path).st_mtime_ns}" for path, _, _ in os.walk(folder)]
     return hashlib.sha256("\n".join(found).encode(errors="surrogateescape")).hexdigest()
 
 
 @pytest.mark.parametrize(("covered", "mode"), [("/etc", "rw"), ("/etc", "ro"), ("/usr", "rw")])
 def test_the_machines_own_folders_as_volumes(configured: Configured, covered: str, mode: str) -> None:
     """docker run -v /etc:/etc, -v /usr:/usr: the C library is the same inside and outside, so the image still works."""
-    before = machines(), mounted(configured)
+    before = machines(covered), mounted(configured)
     done = configured.run("-e", ONE, "-v", f"{covered}:{covered}:{mode}", "--", "/probe", CUDA, check=False)
-    assert (machines(), mounted(configured)) == before
+    assert (machines(covered), mounted(configured)) == before
     if covered == "/usr":
         assert not os.path.exists("/usr/local/nvidia"), "else the driver would be mounted on it"
         assert done.returncode != 0
@@ -610,13 +611,21 @@ def trapped(root: Path, marker: Path) -> None:
     (compat / "libnvidia-ml.so.7").symlink_to("../" * 8 + "..")
 
 
-@pytest.mark.parametrize("place", ["traps", *LINKED])
+# Both Dockers hand a link over alike.
+@pytest.mark.parametrize(
+    ("configured", "place"),
+    [
+        ("docker20", "traps"),
+        *((engine, place) for engine in ("docker28", "podman") for place in ("traps", *LINKED)),
+    ],
+    indirect=["configured"],
+)
 def test_hostile_images_by_engines(configured: Configured, tmp_path: Path, place: str) -> None:
     """T1 to T11, and the shapes of links, as an engine hands such an image over: refused, or harmless."""
     host, marker, root = tmp_path / "host", tmp_path / "marker", tmp_path / "image"
     host.mkdir()
     (host / "owned").write_text("the host's")
-    rootfs.TREES["tiny"](root)
+    images.unpack("tiny", root)
     if place == "traps":
         trapped(root, marker)
     else:

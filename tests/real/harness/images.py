@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from real.harness import archive, cache, rootfs
+from real.harness.commands import run
 from real.harness.engines import Engine
 
 DEBIAN = {"debian": rootfs.debian, "python": rootfs.python, "systemd": rootfs.systemd}
@@ -16,6 +17,12 @@ def tar(name: str) -> Path:
     """The image's root file system as a tar in the cache, made on first use: debian takes half a minute."""
     made_from = (Path(rootfs.__file__).read_bytes(), rootfs.PROBE_SOURCE.read_bytes(), archive.codename())
     return cache.kept(f"images/{name}", cache.key(*made_from), lambda staging: _make(name, staging), suffix=".tar")
+
+
+def unpack(name: str, tree: Path) -> None:
+    """The image's files in a folder, which is made."""
+    tree.mkdir(parents=True)
+    run(["tar", "-C", str(tree), "-xpf", str(tar(name))])
 
 
 def load(

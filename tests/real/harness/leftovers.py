@@ -47,7 +47,9 @@ _ENGINES_LEAVE = (
 )
 _NAMESPACES = Path("/run/netns")
 CGROUP = f"gpudock-tests-{os.getpid()}"  # in which the session's bundles have theirs
-_ENGINE_CGROUPS = ("docker", "libpod_parent/conmon", "libpod_parent", CGROUP)
+# Of tools/real_tests.py: another part runs beside this one. What both have under one name is looked at after both.
+PART = "GPUDOCK_TESTS_PART" in os.environ
+_ENGINE_CGROUPS = (CGROUP,) if PART else ("docker", "libpod_parent/conmon", "libpod_parent", CGROUP)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Machine:
             files=frozenset(line for path in _WATCHED for line in _tree(path)),
             traces=frozenset(path for path in _ENGINES_LEAVE if os.path.lexists(path)),
             interfaces=frozenset(os.listdir("/sys/class/net")),
-            cgroups=frozenset(str(path) for path in _cgroups()),
+            cgroups=frozenset() if PART else frozenset(str(path) for path in _cgroups()),
             devices=frozenset(name for name in os.listdir("/dev") if name.startswith("nvidia")),
             settings=frozenset({"ip_forward " + Path("/proc/sys/net/ipv4/ip_forward").read_text().strip()}),
         )
@@ -128,10 +130,22 @@ def session_folder() -> Path:
 
     The caller is the only session on this machine: what others have left is of sessions that were killed, and goes.
     """
-    for stale in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
+    clear_stale(Path(tempfile.gettempdir()))
+    return Path(tempfile.mkdtemp(prefix=_PREFIX))
+
+
+def clear_stale(temporary: Path) -> None:
+    """What sessions have left that were killed."""
+    for stale in temporary.glob(_PREFIX + "*"):
         clear(stale)
     clear_cgroups()
-    return Path(tempfile.mkdtemp(prefix=_PREFIX))
+
+
+def clear_part(folder: Path) -> None:
+    """What is left of a part whose /tmp was FOLDER/tmp."""
+    for stale in folder.glob(f"tmp/{_PREFIX}*"):
+        processes.end(processes.of_folder(Path("/tmp", stale.name)), patience=2)
+    clear(folder)
 
 
 def clear_cgroups() -> None:
