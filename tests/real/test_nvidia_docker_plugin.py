@@ -37,6 +37,7 @@ CUDA_PATH = {"LD_LIBRARY_PATH": "/usr/local/nvidia/lib:/usr/local/nvidia/lib64"}
 PROBE = ("/probe", "libcuda.so.1", "--cuda", "--nvml")
 INTERNAL = "internal error, check logs for details\n"
 TRIES = 20
+KILLS = pytest.mark.parametrize("kills", [8, pytest.param(40, marks=pytest.mark.soak)])
 
 
 def free_port() -> int:
@@ -370,8 +371,9 @@ def failing(work: Callable[[], None]) -> Iterator[threading.Thread]:
         raise errors[0]
 
 
-def test_nothing_acknowledged_is_lost_when_it_is_killed(own: Daemon) -> None:
-    """One writer that believes only what was acknowledged, and the daemon killed under it twenty times."""
+@KILLS
+def test_nothing_acknowledged_is_lost_when_it_is_killed(own: Daemon, kills: int) -> None:
+    """One writer that believes only what was acknowledged, and the daemon killed under it again and again."""
     done = threading.Event()
     acknowledged = 0
 
@@ -399,7 +401,7 @@ def test_nothing_acknowledged_is_lost_when_it_is_killed(own: Daemon) -> None:
 
     with failing(writer) as load:
         try:
-            for number in range(TRIES):
+            for number in range(kills):
                 enough = acknowledged + 10
                 while acknowledged < enough and load.is_alive():
                     time.sleep(0.005)
@@ -408,7 +410,7 @@ def test_nothing_acknowledged_is_lost_when_it_is_killed(own: Daemon) -> None:
                 own.start()
         finally:
             done.set()
-    assert acknowledged >= 10 * TRIES
+    assert acknowledged >= 10 * kills
     assert own.ask("Remove", Name=NAME) == {"Err": None}
     assert list((own.volumes / "nvidia_driver").iterdir()) == []
     assert own.stop() == 0
@@ -416,7 +418,8 @@ def test_nothing_acknowledged_is_lost_when_it_is_killed(own: Daemon) -> None:
     assert "Traceback" not in own.log.read_text()
 
 
-def test_docker_under_load_gets_over_kills(known: Daemon, docker20: Engine) -> None:
+@KILLS
+def test_docker_under_load_gets_over_kills(known: Daemon, docker20: Engine, kills: int) -> None:
     """What was not acknowledged may fail: Docker repeats a request that was cut off, but without its body (moby's
     callWithRetry), and takes a driver that does not tell of a volume for one that has none. Whatever starts has its driver, and afterwards all is as if nobody had been killed.
     """
@@ -441,7 +444,7 @@ def test_docker_under_load_gets_over_kills(known: Daemon, docker20: Engine) -> N
 
     with failing(containers), failing(containers) as load:
         try:
-            for _ in range(TRIES):
+            for _ in range(kills):
                 time.sleep(0.4)
                 known.kill()
                 known.start()
@@ -449,7 +452,7 @@ def test_docker_under_load_gets_over_kills(known: Daemon, docker20: Engine) -> N
             wait_for(lambda: runs > so_far or not load.is_alive(), 90)
         finally:
             done.set()
-    sys.stdout.write(f"{TRIES} kills: {runs} containers ran, {cut_off} starts were cut off\n")
+    sys.stdout.write(f"{kills} kills: {runs} containers ran, {cut_off} starts were cut off\n")
     assert runs > 2 * cut_off
     docker20.remove_containers()
     docker20.run("volume", "rm", NAME)

@@ -21,7 +21,6 @@ from unit.refresh.hosts import Host
 
 pytestmark = pytest.mark.real
 
-KILLS = 50
 SETTINGS = Settings(ways=("copy",))
 CHANNEL = (node("/dev/nvidia-caps-imex-channels/channel0", 238, 0),)
 
@@ -66,7 +65,7 @@ def assert_whole(plan: Plan) -> None:
             assert (tree / link["target"].removeprefix("/usr/local/nvidia/")).exists()
 
 
-@pytest.mark.parametrize("kills", [KILLS, pytest.param(40 * KILLS, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [30, pytest.param(2000, marks=pytest.mark.soak)])
 def test_killed_at_any_moment(tmp_path: Path, kills: int) -> None:
     host = Host(tmp_path)
     chance = random.Random(4)
@@ -86,7 +85,7 @@ def test_killed_at_any_moment(tmp_path: Path, kills: int) -> None:
         assert_whole(plan)
         seen.add(plan["variants"]["all"]["folder"])
         an_hour_passes(host)
-    assert len(seen) > 5  # some of them got as far as a new tree
+    assert len(seen) > kills // 10  # some of them got as far as a new tree
     assert read_while_running > 100
 
     cycle.refresh(host.take, host.hook, host.paths, SETTINGS)

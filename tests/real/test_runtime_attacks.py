@@ -798,7 +798,8 @@ def mutated(chance: random.Random, value: dict[str, Any]) -> bytes:
     return data
 
 
-def test_ten_thousand_mutated_configurations(stage: Stage, case: Case) -> None:
+@pytest.mark.parametrize("count", [3_000, pytest.param(30_000, marks=pytest.mark.soak)])
+def test_mutated_configurations(stage: Stage, case: Case, count: int) -> None:
     """Through everything that reads one: it is edited, or refused by an error of ours, soon."""
     found = current.plan(settings.read(str(stage.settings.resolve())))
     chance = random.Random(7)
@@ -809,7 +810,7 @@ def test_ten_thousand_mutated_configurations(stage: Stage, case: Case) -> None:
     outcomes = {"edited": 0, "left alone": 0, "refused": 0}
     slowest = 0.0
     case.bundle.folder.joinpath(oci.RECORD.format("0" * 16)).write_text('{"made": [["env", 0, "A=1", null]]}')
-    for number in range(10_000):
+    for number in range(count):
         data = mutated(chance, whole(number))
         begun = time.process_time()
         try:
@@ -823,7 +824,7 @@ def test_ten_thousand_mutated_configurations(stage: Stage, case: Case) -> None:
         slowest = max(slowest, time.process_time() - begun)
     assert not failed, "\n".join(sorted(failed))
     assert slowest < 1
-    assert min(outcomes.values()) > 50, outcomes
+    assert min(outcomes.values()) > count // 200, outcomes
 
 
 def edit_in_process(bundle: Bundle, plan: Any, decided: settings.Settings) -> str:
@@ -853,11 +854,11 @@ def edit_in_process(bundle: Bundle, plan: Any, decided: settings.Settings) -> st
     return "edited"
 
 
-def test_some_hundred_mutated_configurations_through_the_entry(stage: Stage, tmp_path: Path) -> None:
+def test_a_hundred_mutated_configurations_through_the_entry(stage: Stage, tmp_path: Path) -> None:
     """One line for the user, and no file left behind."""
     entry = stage.copy(tmp_path / "entry", RUNTIMES="/bin/true")
     chance = random.Random(11)
-    texts = [mutated(chance, whole(number)) for number in range(240)]
+    texts = [mutated(chance, whole(number)) for number in range(100)]
 
     def attack(part: int) -> list[str]:
         bundle = Bundle(tmp_path / f"part-{part}")
