@@ -107,12 +107,11 @@ def people(all_processes: Sequence[Process]) -> tuple[Person, ...]:
 
 def total(values: Iterable[int | Missing]) -> int | Missing:
     """The sum; unknown as soon as one part is."""
-    result = 0
-    for value in values:
-        if isinstance(value, Missing):
-            return value
-        result += value
-    return result
+    parts = tuple(values)
+    try:
+        return sum(parts)  # type: ignore[arg-type]
+    except TypeError:
+        return next(each for each in parts if isinstance(each, Missing))
 
 
 def held(gpus: Iterable[Gpu], all_processes: Sequence[Process], since: dict[str, float], now: float) -> tuple[Gpu, ...]:

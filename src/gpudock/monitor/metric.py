@@ -15,17 +15,13 @@ LONGEST = 128  # characters of a label's value: most of them are other people's 
 Kind = Literal["gauge", "counter"]
 Value = bool | float | Missing | None  # what is missing is left out, never 0
 Labels = tuple[tuple[str, str], ...]
+Series = tuple[str, Value]  # its labels as `written` makes them
 
 
 class Family(NamedTuple):
     name: str
     kind: Kind
     help: str
-
-
-class Series(NamedTuple):
-    labels: str  # as `written` makes them
-    value: Value
 
 
 class Metric(NamedTuple):
@@ -48,6 +44,7 @@ def _written(labels: Labels) -> str:
     return "{" + ",".join(parts) + "}" if parts else ""
 
 
+@functools.lru_cache(maxsize=4096)
 def with_label(labels: str, name: str, value: str) -> str:
     """The labels with one more."""
     more = f'{name}="{value[:LONGEST].translate(_ESCAPES)}"'
@@ -58,18 +55,13 @@ def text(metrics: Iterable[Metric]) -> bytes:
     """Families without a series are left out."""
     lines: list[str] = []
     for (name, kind, what), series in metrics:
-        rows = [f"{name}{labels} {_number(value)}" for labels, value in series if not _absent(value)]
+        # "+" makes the number 1 of True
+        rows = [
+            f"{name}{labels} {+value}"
+            for labels, value in series
+            if value is not None and not isinstance(value, Missing)
+        ]
         if rows:
             lines.append(f"# HELP {name} {what}\n# TYPE {name} {kind}")
             lines += rows
     return ("\n".join(lines) + "\n").encode(errors="replace") if lines else b""
-
-
-def _absent(value: Value) -> bool:
-    return value is None or isinstance(value, Missing)
-
-
-def _number(value: Value) -> str:
-    if isinstance(value, bool):
-        return str(int(value))
-    return repr(value) if isinstance(value, float) else str(value)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from gpudock.facts.base import Missing
-from gpudock.monitor.metric import Family, Kind, Metric, Series, Value, written
+from gpudock.monitor.metric import Family, Kind, Metric, Value, written
 from gpudock.monitor.sample import Gpu, Instance, Memory, Profiling, Sample
 
 
@@ -121,16 +121,16 @@ def metrics(sample: Sample) -> Iterator[Metric]:
     gpus = () if isinstance(sample.gpus, Missing) else sample.gpus
     labels = [(gpu, written(_labels(gpu, sample))) for gpu in gpus]
     for family, (_, _, _, read) in zip(FAMILIES, _TABLE, strict=False):
-        yield Metric(family, [Series(label, read(gpu)) for gpu, label in labels])
+        yield Metric(family, [(label, read(gpu)) for gpu, label in labels])
     parts = [(gpu.profiling, gpu.memory, label) for gpu, label in labels]
     # Compute instances share what their GPU instance has.
     inside = {_labels_of_instance(gpu, each, sample): each for gpu in gpus for each in gpu.instances}
     parts += [(each.profiling, each.memory, label) for label, each in inside.items()]
     families = iter(FAMILIES[len(_TABLE) :])
     for _, _, read_part in _PROFILING:
-        yield Metric(next(families), [Series(label, read_part(part)) for part, _, label in parts])
+        yield Metric(next(families), [(label, read_part(part)) for part, _, label in parts])
     for _, _, read_memory in _MEMORY:
-        yield Metric(next(families), [Series(label, read_memory(memory)) for _, memory, label in parts])
+        yield Metric(next(families), [(label, read_memory(memory)) for _, memory, label in parts])
 
 
 def _labels_of_instance(gpu: Gpu, instance: Instance, sample: Sample) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from gpudock import __version__
 from gpudock.facts.base import Missing
-from gpudock.monitor.metric import Family, Kind, Metric, Series, Value, with_label, written
+from gpudock.monitor.metric import Family, Kind, Metric, Value, with_label, written
 from gpudock.monitor.metrics_smi import hertz, ratio
 from gpudock.monitor.sample import Gpu, Instance, Memory, Sample, Utilization
 
@@ -105,30 +105,28 @@ def labels_of(family: Family) -> str:
 def metrics(sample: Sample) -> Iterator[Metric]:
     gpus = () if isinstance(sample.gpus, Missing) else sample.gpus
     known = not isinstance(sample.gpus, Missing)
-    yield Metric(_BUILD, [Series(written([("version", __version__)]), 1)])
-    yield Metric(_SUCCESS, [Series("", int(known and not sample.stale))])
-    yield Metric(_AGE, [Series("", round(sample.age, 3))])
-    yield Metric(_TOOK, [Series("", sample.took)])
-    yield Metric(_ENGINE, [Series(written([("engine", each.name)]), int(not each.problem)) for each in sample.engines])
-    yield Metric(_COUNT, [Series("", None if sample.stale or not known else len(gpus))])
+    yield Metric(_BUILD, [(written([("version", __version__)]), 1)])
+    yield Metric(_SUCCESS, [("", int(known and not sample.stale))])
+    yield Metric(_AGE, [("", round(sample.age, 3))])
+    yield Metric(_TOOK, [("", sample.took)])
+    yield Metric(_ENGINE, [(written([("engine", each.name)]), int(not each.problem)) for each in sample.engines])
+    yield Metric(_COUNT, [("", None if sample.stale or not known else len(gpus))])
     labels = [(gpu, written([("gpu", str(gpu.index)), ("uuid", gpu.uuid)])) for gpu in gpus]
-    yield Metric(_INFO, [Series(written(_info(gpu, sample)), 1) for gpu in gpus])
+    yield Metric(_INFO, [(written(_info(gpu, sample)), 1) for gpu in gpus])
     for name, what, read in _UTILIZATION:
         family = _family(f"gpu_{name}", what)
-        yield Metric(family, [Series(label, read(gpu.utilization)) for gpu, label in labels])
+        yield Metric(family, [(label, read(gpu.utilization)) for gpu, label in labels])
     for name, what, read_memory in _MEMORY:
         family = _family(f"gpu_{name}", what)
-        yield Metric(family, [Series(label, read_memory(gpu.memory)) for gpu, label in labels])
+        yield Metric(family, [(label, read_memory(gpu.memory)) for gpu, label in labels])
     for name, kind, what, read_gpu in _GPU:
         family = _family(f"gpu_{name}", what, kind)
-        yield Metric(family, [Series(label, read_gpu(gpu)) for gpu, label in labels])
+        yield Metric(family, [(label, read_gpu(gpu)) for gpu, label in labels])
     held = {each.gpu for each in sample.processes}
-    yield Metric(_HELD, [Series(label, int(gpu.uuid in held)) for gpu, label in labels])
+    yield Metric(_HELD, [(label, int(gpu.uuid in held)) for gpu, label in labels])
     for family, label_name, read_parts in _PARTS:
         series = [
-            Series(with_label(label, label_name, part), value)
-            for gpu, label in labels
-            for part, value in read_parts(gpu)
+            (with_label(label, label_name, part), value) for gpu, label in labels for part, value in read_parts(gpu)
         ]
         yield Metric(family, series)
     yield from _mig(labels)
@@ -198,9 +196,9 @@ def _mig(labels: list[tuple[Gpu, str]]) -> Iterator[Metric]:
         for each, label in inside
         if isinstance(each.profile, str)
     ]
-    yield Metric(_MIG_INFO, [Series(label, 1) for label in info])
-    active = [Series(with_label(label, "part", part), value) for each, label in inside for part, value in _active(each)]
+    yield Metric(_MIG_INFO, [(label, 1) for label in info])
+    active = [(with_label(label, "part", part), value) for each, label in inside for part, value in _active(each)]
     yield Metric(_MIG_ACTIVE, active)
     for name, what, read in _MEMORY:
         family = _family(f"mig_{name}", what.replace("GPU", "MIG device"))
-        yield Metric(family, [Series(label, read(each.memory)) for each, label in inside])
+        yield Metric(family, [(label, read(each.memory)) for each, label in inside])

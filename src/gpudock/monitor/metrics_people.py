@@ -68,7 +68,7 @@ def metrics(sample: Sample, tally: Tally, *, processes: bool) -> Iterator[Metric
     yield from _containers(sample)
     yield from _people(sample.people)
     for family, seconds in ((_HELD, tally.held), (_USED, tally.used), (_JOULES, tally.joules)):
-        yield Metric(family, [Series(label, round(value, 3)) for label, value in _most(seconds)])
+        yield Metric(family, [(label, round(value, 3)) for label, value in _most(seconds)])
     if processes:
         yield from _processes(sample)
 
@@ -76,7 +76,7 @@ def metrics(sample: Sample, tally: Tally, *, processes: bool) -> Iterator[Metric
 def _containers(sample: Sample) -> Iterator[Metric]:
     chosen = sample.containers[:MOST]
     names = {each.id: _names(each) for each in chosen}
-    yield Metric(_INFO, [Series(written((*names[each.id], *_more(each))), 1) for each in chosen])
+    yield Metric(_INFO, [(written((*names[each.id], *_more(each))), 1) for each in chosen])
     groups: dict[tuple[str, str], list[Process]] = {}
     for each in sample.processes:
         if each.container:
@@ -85,10 +85,11 @@ def _containers(sample: Sample) -> Iterator[Metric]:
         (theirs, written((*names.get(container, (("container", OTHER),)), ("uuid", gpu))))
         for (container, gpu), theirs in groups.items()
     ]
-    yield Metric(_MEMORY, [Series(label, total(each.memory for each in theirs)) for theirs, label in labels])
-    yield Metric(_LOAD, [Series(label, _load(theirs)) for theirs, label in labels])
+    yield Metric(_MEMORY, [(label, total(each.memory for each in theirs)) for theirs, label in labels])
+    yield Metric(_LOAD, [(label, _load(theirs)) for theirs, label in labels])
+    uses = [(written(names[each.id]), each.use) for each in chosen]
     for family, read in _USE:
-        yield Metric(family, [Series(written(names[each.id]), read(each.use)) for each in chosen])
+        yield Metric(family, [(label, read(use)) for label, use in uses])
 
 
 def _names(container: Container) -> tuple[tuple[str, str], ...]:
@@ -123,7 +124,7 @@ def _of_people(people: Sequence[Person], read: Callable[[Sequence[Person]], Valu
     groups: dict[str, list[Person]] = {}
     for place, each in enumerate(people):
         groups.setdefault(each.name if place < MOST else OTHER, []).append(each)
-    return [Series(written([("user", name)]), read(group)) for name, group in groups.items()]
+    return [(written([("user", name)]), read(group)) for name, group in groups.items()]
 
 
 def _most(seconds: dict[str, float]) -> Iterable[tuple[str, float]]:
@@ -143,8 +144,8 @@ def _processes(sample: Sample) -> Iterator[Metric]:
     for each in sample.processes:
         groups.setdefault((each.pid, each.gpu), []).append(each)
     labels = [(theirs, written(_process(theirs[0], sample))) for theirs in groups.values()]
-    yield Metric(_PROCESS_MEMORY, [Series(label, total(each.memory for each in theirs)) for theirs, label in labels])
-    yield Metric(_PROCESS_LOAD, [Series(label, _load(theirs)) for theirs, label in labels])
+    yield Metric(_PROCESS_MEMORY, [(label, total(each.memory for each in theirs)) for theirs, label in labels])
+    yield Metric(_PROCESS_LOAD, [(label, _load(theirs)) for theirs, label in labels])
 
 
 def _process(process: Process, sample: Sample) -> Iterator[tuple[str, str]]:

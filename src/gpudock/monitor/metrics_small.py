@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from gpudock.facts.base import Missing
-from gpudock.monitor.metric import Family, Labels, Metric, Series, Value, written
+from gpudock.monitor.metric import Family, Labels, Metric, Value, written
 from gpudock.monitor.sample import Gpu, Sample
 
 
@@ -33,7 +33,7 @@ def _families(table: Table, *others: tuple[str, str]) -> tuple[Family, ...]:
 def _each(table: Table, gpus: tuple[Gpu, ...], labels: Callable[[Gpu], Labels]) -> Iterator[Metric]:
     written_ = [(gpu, written(labels(gpu))) for gpu in gpus]
     for name, what, read in table:
-        yield Metric(Family(name, "gauge", what), [Series(label, read(gpu)) for gpu, label in written_])
+        yield Metric(Family(name, "gauge", what), [(label, read(gpu)) for gpu, label in written_])
 
 
 def _used(gpu: Gpu) -> Value:
@@ -79,13 +79,13 @@ def _roguepanda(sample: Sample) -> Iterator[Metric]:
         return ("device_index", str(gpu.index)), ("device_name", _name(gpu))
 
     for family, series in _each(_ROGUEPANDA, gpus, labels):
-        yield Metric(family, [Series(label, _float(value)) for label, value in series])
+        yield Metric(family, [(label, _float(value)) for label, value in series])
     running: Mapping[str, int] = {
         gpu.uuid: len({each.pid for each in sample.processes if each.gpu == gpu.uuid and each.kind != "G"})
         for gpu in gpus
     }
-    yield Metric(_PROCESSES, [Series(written(labels(gpu)), float(running[gpu.uuid])) for gpu in gpus])
-    yield Metric(_COUNT, [Series("", float(len(gpus)))])
+    yield Metric(_PROCESSES, [(written(labels(gpu)), float(running[gpu.uuid])) for gpu in gpus])
+    yield Metric(_COUNT, [("", float(len(gpus)))])
 
 
 def _float(value: Value) -> float:
@@ -115,7 +115,7 @@ _DEVICES = Family("nvidia_gpu_num_devices", "gauge", "Number of GPU devices")
 
 def _mindprince(sample: Sample) -> Iterator[Metric]:
     gpus = _gpus(sample)
-    yield Metric(_DEVICES, [Series("", len(gpus))])
+    yield Metric(_DEVICES, [("", len(gpus))])
     yield from _each(
         _MINDPRINCE, gpus, lambda gpu: (("minor_number", str(gpu.minor)), ("uuid", gpu.uuid), ("name", _name(gpu)))
     )
@@ -140,14 +140,14 @@ _DEVICE_COUNT = Family("nvidia_device_count", "gauge", "Count of found nvidia de
 
 def _bugroger(sample: Sample) -> Iterator[Metric]:
     gpus = _gpus(sample)
-    yield Metric(_UP, [Series("", int(not isinstance(sample.gpus, Missing)))])
-    yield Metric(_DRIVER, [Series(written([("version", sample.driver)]), 1)] if isinstance(sample.driver, str) else [])
-    yield Metric(_DEVICE_COUNT, [Series("", len(gpus))])
+    yield Metric(_UP, [("", int(not isinstance(sample.gpus, Missing)))])
+    yield Metric(_DRIVER, [(written([("version", sample.driver)]), 1)] if isinstance(sample.driver, str) else [])
+    yield Metric(_DEVICE_COUNT, [("", len(gpus))])
     info = [
         written([("index", str(gpu.index)), ("minor", str(gpu.minor)), ("uuid", gpu.uuid), ("name", _name(gpu))])
         for gpu in gpus
     ]
-    yield Metric(_INFO, [Series(label, 1) for label in info])
+    yield Metric(_INFO, [(label, 1) for label in info])
     yield from _each(_BUGROGER, gpus, lambda gpu: (("minor", str(gpu.minor)),))
 
 

@@ -6,7 +6,7 @@ A reading that is missing has no series, as there.
 from collections.abc import Callable, Iterable, Iterator
 
 from gpudock.facts.base import Missing
-from gpudock.monitor.metric import Family, Kind, Metric, Series, Value, with_label, written
+from gpudock.monitor.metric import Family, Kind, Metric, Value, with_label, written
 from gpudock.monitor.metrics_dcgm import bus_id
 from gpudock.monitor.sample import Gpu, Instance, Sample
 
@@ -120,13 +120,13 @@ def metrics(sample: Sample, *, processes: bool) -> Iterator[Metric]:
     gpus = () if isinstance(sample.gpus, Missing) else sample.gpus
     labels = [(gpu, written([("uuid", uuid(gpu.uuid))])) for gpu in gpus]
     for name, read in _TABLE:
-        yield Metric(_family(name), [Series(label, read(gpu)) for gpu, label in labels])
+        yield Metric(_family(name), [(label, read(gpu)) for gpu, label in labels])
     yield from _reasons(labels)
-    yield Metric(_ENERGY, [Series(label, gpu.energy) for gpu, label in labels])
-    yield Metric(_INFO, [Series(written(_info(gpu, sample)), 1) for gpu in gpus])
+    yield Metric(_ENERGY, [(label, gpu.energy) for gpu, label in labels])
+    yield Metric(_INFO, [(written(_info(gpu, sample)), 1) for gpu in gpus])
     for family, field in ((_XIDS, "times"), (_XID_TIME, "last")):
         series = [
-            Series(with_label(label, "xid", str(each.code)), getattr(each, field))
+            (with_label(label, "xid", str(each.code)), getattr(each, field))
             for gpu, label in labels
             if not isinstance(gpu.xids, Missing)
             for each in gpu.xids
@@ -136,11 +136,11 @@ def metrics(sample: Sample, *, processes: bool) -> Iterator[Metric]:
     if processes:
         yield from _apps(sample)
     well = not isinstance(sample.gpus, Missing) and not sample.stale
-    yield Metric(_SUCCESS, [Series("", int(well))])
-    yield Metric(_WHEN, [Series("", None if isinstance(sample.gpus, Missing) else round(sample.time, 3))])
-    yield Metric(_TOOK, [Series("", sample.took)])
-    yield Metric(_CODE, [Series("", 0 if well else 999)])
-    yield Metric(_APPS, [Series("", int(well))])
+    yield Metric(_SUCCESS, [("", int(well))])
+    yield Metric(_WHEN, [("", None if isinstance(sample.gpus, Missing) else round(sample.time, 3))])
+    yield Metric(_TOOK, [("", sample.took)])
+    yield Metric(_CODE, [("", 0 if well else 999)])
+    yield Metric(_APPS, [("", int(well))])
 
 
 def uuid(text: str) -> str:
@@ -169,7 +169,7 @@ def _reasons(labels: list[tuple[Gpu, str]]) -> Iterator[Metric]:
         for reason in _REASONS:
             family = _family(f"clocks_{spelling}_reasons_{reason}")
             series = [
-                Series(label, None if isinstance(gpu.throttle, Missing) else int(reason in gpu.throttle))
+                (label, None if isinstance(gpu.throttle, Missing) else int(reason in gpu.throttle))
                 for gpu, label in labels
             ]
             yield Metric(family, series)
@@ -183,7 +183,7 @@ def _mig(gpus: Iterable[Gpu]) -> Iterator[Metric]:
     ]
     once = {label: each for _, each, label in inside}  # compute instances share what their GPU instance has
     for name, read in _MIG:
-        yield Metric(_family(name), [Series(label, read(each)) for label, each in once.items()])
+        yield Metric(_family(name), [(label, read(each)) for label, each in once.items()])
     info = [
         written(
             [
@@ -196,7 +196,7 @@ def _mig(gpus: Iterable[Gpu]) -> Iterator[Metric]:
         )
         for gpu, each, _ in inside
     ]
-    yield Metric(_MIG_INFO, [Series(label, 1) for label in info])
+    yield Metric(_MIG_INFO, [(label, 1) for label in info])
 
 
 def _apps(sample: Sample) -> Iterator[Metric]:
@@ -204,5 +204,5 @@ def _apps(sample: Sample) -> Iterator[Metric]:
         (each, written([("uuid", uuid(each.gpu)), ("pid", str(each.pid)), ("process_name", each.name)]))
         for each in {(each.gpu, each.pid): each for each in sample.processes}.values()
     ]
-    yield Metric(_APP_MEMORY, [Series(label, each.memory) for each, label in labels])
-    yield Metric(_APP_INFO, [Series(label, 1) for _, label in labels])
+    yield Metric(_APP_MEMORY, [(label, each.memory) for each, label in labels])
+    yield Metric(_APP_INFO, [(label, 1) for _, label in labels])

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gpudock.facts.base import Missing
 from gpudock.monitor import metrics_dcgm, metrics_own, metrics_people, metrics_smi
 from gpudock.monitor.exposition import GROUPS, Choice, Exposition
-from gpudock.monitor.metric import Family, Metric, Series, text, written
+from gpudock.monitor.metric import Family, Metric, text, written
 from gpudock.monitor.metrics_small import SMALL
 from gpudock.monitor.sample import (
     Container,
@@ -387,9 +387,9 @@ def test_what_is_listed_is_what_is_exported() -> None:
 
 
 def test_text_of_numbers() -> None:
-    rows = [Series(written([("a", "b"), ("none", "")]), 1), Series("", True), Series("", 0.5), Series("", None)]
+    rows = [(written([("a", "b"), ("none", "")]), 1), ("", True), ("", 0.5), ("", None)]
     assert text([Metric(Family("x", "gauge", "X."), rows)]) == b'# HELP x X.\n# TYPE x gauge\nx{a="b"} 1\nx 1\nx 0.5\n'
-    assert text([Metric(Family("x", "gauge", "X."), [Series("", Missing("no"))])]) == b""
+    assert text([Metric(Family("x", "gauge", "X."), [("", Missing("no"))])]) == b""
 
 
 def test_a_sample_without_processes_has_no_containers_series() -> None:
