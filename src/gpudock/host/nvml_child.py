@@ -22,6 +22,7 @@ NO_INSTANCE = (1 << 32) - 1
 LIFETIME = 30  # seconds: the parent gives up much earlier, but may have been killed
 PROCESSES = 4096  # per GPU and kind
 ENTRY = 24  # bytes of nvmlProcessInfo_v2_t
+ROOM = 64  # of these that there is room for before the driver is asked how many there are
 
 BRANDS = (
     "unknown",
@@ -60,18 +61,22 @@ class Library:
 
     def __init__(self, path: str) -> None:
         self._library = ctypes.CDLL(path)
+        self._functions: dict[str, Callable[..., int]] = {}
 
     def call(self, names: str, *arguments: object) -> None:
         """Call the first of `names` that this driver has."""
+        function = self._functions.get(names) or self._function(names)
+        code = function(*arguments)
+        if code:
+            raise CallError(function.__name__, code, self.words(code))
+
+    def _function(self, names: str) -> "Callable[..., int]":
         for name in names.split():
             try:
-                function = self._library[name]
+                found = self._functions[names] = self._library[name]
             except AttributeError:
                 continue
-            code = function(*arguments)
-            if code:
-                raise CallError(name, code, self.words(code))
-            return
+            return found
         raise CallError(names.split(maxsplit=1)[0], NO_FUNCTION, "this driver has no such function")
 
     def ask(self, names: str, device: Handle | None, size: int) -> bytes:
@@ -185,9 +190,9 @@ def running(nvml: Library, device: Handle, kind: str) -> list[dict[str, object]]
 def entries_of(nvml: Library, device: Handle, kind: str) -> bytes:
     """The nvmlProcessInfo_v2_t of the processes of one kind, one behind the other."""
     stem = f"nvmlDeviceGet{kind}RunningProcesses"
-    count = ctypes.c_uint(0)
+    count = ctypes.c_uint(ROOM)
     for _ in range(4):  # processes come and go between the call that counts and the call that lists
-        entries = ctypes.create_string_buffer(32 * max(count.value, 1))
+        entries = ctypes.create_string_buffer(32 * count.value)
         try:
             # not _v3 first: some 535 drivers write 32 bytes per entry there
             nvml.call(f"{stem}_v2 {stem}_v3", device, ctypes.byref(count), entries)

@@ -9,12 +9,13 @@ from gpudock.host.nvml_child import CallError, Handle, Library, number
 ALL_LINKS = 0xFFFFFFFF
 TWO_LOOKS = "needs two looks, ten seconds apart"
 _DOUBLE, _SIGNED = {0}, {4, 5}  # nvmlValueType_t
+_ROOM = ctypes.c_char * 64
 _SIZES = {1: 4, 2: 8, 3: 8, 4: 8, 5: 4, 6: 2}
 
 
 def number_of(nvml: Library, names: str, device: Handle | None, *arguments: int, size: int = 4, at: int = 0) -> int:
     """The number that a call writes behind its last argument; of a structure, the one at `at`."""
-    out = ctypes.create_string_buffer(64)
+    out = _ROOM()
     nvml.call(names, *([] if device is None else [device]), *arguments, out)
     return number(out.raw, at, size)
 

@@ -13,14 +13,14 @@ import contextlib
 import ctypes
 import json
 import os
-import struct
 import sys
 import time
 
 from gpudock.host import nvml_child
-from gpudock.host.nvml_child import LIFETIME, NO_FUNCTION, NOT_FOUND, NOT_SUPPORTED, CallError, Handle, Library, known
+from gpudock.host.nvml_child import LIFETIME, CallError, Handle, Library, known
 from gpudock.monitor import watch_slow
 from gpudock.monitor.watch_calls import field, missing, number_of, percent_of
+from gpudock.monitor.watch_running import Running
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ XID = 8  # nvmlEventType
 MEMORY_TEMPERATURE = 82  # a field
 GRAPHICS, SM, MEMORY, VIDEO = range(4)  # nvmlClockType_t
 MEMORY_V2 = 0x02000028
-PROCESS = "=IxxxxQII"  # nvmlProcessInfo_v2_t
-UNTOLD = {"is": "missing", "reason": "NVML does not tell"}
-SAMPLE = 32  # bytes of nvmlProcessUtilizationSample_t
 MOST_EVENTS = 64  # in one answer
 REASONS = (
     "gpu_idle",
@@ -46,13 +43,12 @@ REASONS = (
     "hw_power_brake_slowdown",
     "display_clock_setting",
 )  # bits of nvmlDeviceGetCurrentClocksEventReasons, in the words of nvidia-smi
-KINDS = {"Compute": "C", "Graphics": "G", "MPSCompute": "M"}
 
 Value = dict[str, object]
 
 
 class Device:
-    """A GPU: its handle, what never changes, and what the last slow look told."""
+    """A GPU: its handle, what never changes, what the last slow look told, and both of it as the beginning of JSON."""
 
     def __init__(self, nvml: Library, index: int) -> None:
         self.handle = nvml.handle("nvmlDeviceGetHandleByIndex_v2 nvmlDeviceGetHandleByIndex", index)
@@ -67,10 +63,16 @@ class Device:
             "vbios": known(nvml.text, "nvmlDeviceGetVbiosVersion", self.handle),
             "compute_capability": known(nvml_child.compute_capability, nvml, self.handle),
         }
-        self.slow: dict[str, Any] = {}
+        self.remember({})
         self.active: dict[int, Value] = {}  # GPU instances, as the last slow look found them
         self.counters = watch_slow.Counters()
-        self.seen = int((time.time() - 1) * 1e6)  # of the processes' samples
+        self.running = Running(self.uuid, int((time.time() - 1) * 1e6))
+
+    def remember(self, slow: "dict[str, Any]") -> None:
+        self.slow = slow
+        apart = {"temperature", "power"}  # of these some readings change from second to second
+        same = {name: value for name, value in slow.items() if name not in apart}
+        self.beginning = json.dumps({**self.fixed, **same}).removesuffix("}")
 
 
 class Watch:
@@ -101,27 +103,35 @@ class Watch:
                 self.nvml.call("nvmlDeviceRegisterEvents", device.handle, ctypes.c_ulonglong(XID), events)
         return events
 
-    def answer(self, *, slow: bool) -> Value:
+    def answer(self, *, slow: bool) -> str:
+        """JSON, put together from pieces: most of it is the same from second to second."""
         problems = list(self.problems)
-        gpus: list[Value] = []
-        processes: list[Value] = []
+        gpus: list[str] = []
+        processes: list[str] = []
         for device in self.devices:
             if slow:
-                device.slow = watch_slow.look(self.nvml, device.handle, device.counters, self.throughput)
+                device.remember(watch_slow.look(self.nvml, device.handle, device.counters, self.throughput))
             try:
-                gpus.append(gpu(self.nvml, device, slow=slow))
-                processes += running(self.nvml, device)
+                mig = known(nvml_child.mig_mode, self.nvml, device.handle)
+                divided = migs(self.nvml, device.handle) if mig is True else []
+                now = {
+                    "mig": mig,
+                    "instances": instances(self.nvml, device, divided, slow=slow),
+                    **gpu(self.nvml, device),
+                }
+                gpus.append(f"{device.beginning}, {json.dumps(now).removeprefix('{')}")
+                processes += device.running.look(self.nvml, device.handle, divided)
             except CallError as error:
                 problems.append(f"GPU {device.fixed['index']}: {error}")
-        return {
+        rest = {
             "time": time.time(),
             "driver": self.driver,
             "cuda": self.cuda,
-            "gpus": gpus,
-            "processes": processes,
             "xids": self.xids(),
             "problems": problems,
         }
+        lists = f'"gpus": [{",".join(gpus)}], "processes": [{",".join(processes)}]'
+        return f"{{{lists}, {json.dumps(rest).removeprefix('{')}"
 
     def xids(self) -> list[list[object]]:
         """[UUID, code] of each that came since the last answer."""
@@ -141,13 +151,12 @@ class Watch:
         return found
 
 
-def gpu(nvml: Library, device: Device, *, slow: bool) -> Value:
+def gpu(nvml: Library, device: Device) -> Value:
+    """What changes from second to second."""
     handle = device.handle
     rarely = device.slow
-    mig = known(nvml_child.mig_mode, nvml, handle)
     power = known(number_of, nvml, "nvmlDeviceGetPowerUsage", handle)
     return {
-        **device.fixed,
         "utilization": utilization(nvml, handle),
         "memory": memory(nvml, handle),
         "temperature": {
@@ -163,9 +172,6 @@ def gpu(nvml: Library, device: Device, *, slow: bool) -> Value:
         "fan": known(number_of, nvml, "nvmlDeviceGetFanSpeed", handle),
         "pstate": known(pstate, nvml, handle),
         "throttle": known(throttle, nvml, handle),
-        "mig": mig,
-        "instances": instances(nvml, device, slow=slow) if mig is True else [],
-        **{name: value for name, value in rarely.items() if name not in {"temperature", "power"}},
     }
 
 
@@ -223,11 +229,7 @@ def migs(nvml: Library, handle: Handle) -> list[Handle]:
     return found
 
 
-def instances(nvml: Library, device: Device, *, slow: bool) -> list[Value]:
-    try:
-        handles = migs(nvml, device.handle)
-    except CallError:
-        return []
+def instances(nvml: Library, device: Device, handles: list[Handle], *, slow: bool) -> list[Value]:
     found: list[dict[str, Any]] = []
     for index, mig in enumerate(handles):
         with contextlib.suppress(CallError):  # destroyed meanwhile
@@ -236,78 +238,6 @@ def instances(nvml: Library, device: Device, *, slow: bool) -> list[Value]:
         numbers = {each["gi"] for each in found}
         device.active = watch_slow.of_instances(nvml, device.handle, device.counters, numbers)
     return [{**each, "profiling": device.active.get(each["gi"], {})} for each in found]
-
-
-def running(nvml: Library, device: Device) -> list[Value]:
-    """The processes on a GPU and its instances, each once, with what they use of it."""
-    found: dict[tuple[object, ...], Value] = {}
-    lists(nvml, device.handle, found)
-    if known(nvml_child.mig_mode, nvml, device.handle) is True:
-        for mig in migs(nvml, device.handle):
-            lists(nvml, mig, found)
-    if not found:
-        return []
-    use = process_utilization(nvml, device)
-    for each in found.values():
-        each["gpu"] = device.uuid
-        each["utilization"] = use.get(each["pid"], use[None])
-    return list(found.values())
-
-
-def lists(nvml: Library, handle: Handle, found: dict[tuple[object, ...], Value]) -> None:
-    for call, kind in KINDS.items():
-        try:
-            entries = nvml_child.entries_of(nvml, handle, call)
-        except CallError as error:
-            if error.code in {NOT_SUPPORTED, NO_FUNCTION} or found:
-                continue
-            raise
-        for pid, used, gi, ci in struct.iter_unpack(PROCESS, entries):
-            key = (pid, gi, ci)
-            if (there := found.get(key)) is None:
-                ids = (None if each == nvml_child.NO_INSTANCE else each for each in (gi, ci))
-                there = found[key] = {"pid": pid, "gi": next(ids), "ci": next(ids), "kind": kind}
-            elif kind not in str(there["kind"]):
-                there["kind"] = f"{there['kind']}{kind}"
-            there["memory"] = UNTOLD if used == nvml_child.NOT_AVAILABLE else used  # the same in each list
-
-
-def process_utilization(nvml: Library, device: Device) -> dict[object, Value]:
-    """By pid, the mean of the driver's samples since the last look; None: what holds for those without a sample."""
-    names = ("gpu", "memory", "encoder", "decoder")
-    try:
-        raw = samples(nvml, device)
-    except CallError as error:
-        if error.code != NOT_FOUND:  # there was no sample: nobody did anything
-            return {None: missing(error, *names)}
-        raw = b""
-    collected: dict[int, list[list[int]]] = {}
-    for pid, when, *values in struct.iter_unpack("=IxxxxQIIII", raw):
-        device.seen = max(device.seen, when)
-        if max(values) <= 100:  # some drivers give samples that were never written
-            collected.setdefault(pid, []).append(values)
-    found: dict[object, Value] = {None: dict.fromkeys(names, 0)}
-    for pid, rows in collected.items():
-        means = [round(sum(column) / len(rows)) for column in zip(*rows, strict=True)]
-        found[pid] = dict(zip(names, means, strict=True))
-    return found
-
-
-def samples(nvml: Library, device: Device) -> bytes:
-    count = ctypes.c_uint(0)
-    device.seen = min(device.seen, int(time.time() * 1e6))  # a clock that was set back must not hide what comes now
-    since = ctypes.c_ulonglong(device.seen)
-    call = "nvmlDeviceGetProcessUtilization"
-    try:
-        nvml.call(call, device.handle, None, ctypes.byref(count), since)
-    except CallError as error:
-        if error.code != nvml_child.TOO_SMALL:
-            raise
-    if not count.value:
-        return b""
-    out = ctypes.create_string_buffer(SAMPLE * count.value)
-    nvml.call(call, device.handle, out, ctypes.byref(count), since)
-    return out.raw[: SAMPLE * count.value]
 
 
 def main() -> None:
@@ -320,13 +250,13 @@ def main() -> None:
         alarm(LIFETIME)
         try:
             watch = watch or Watch(path)
-            answer = watch.answer(slow=line == "slow\n")
+            answer, failed = watch.answer(slow=line == "slow\n"), False
         except (OSError, CallError) as error:
-            answer = {"error": str(error)}
-        document = json.dumps(answer).encode() + b"\n"
+            answer, failed = json.dumps({"error": str(error)}), True
+        document = answer.encode() + b"\n"
         while document:
             document = document[os.write(1, document) :]
         alarm(0)
-        if "error" in answer:
+        if failed:
             break
     os._exit(0)  # as nvml_child: the driver cleans up behind a process

@@ -120,3 +120,13 @@ def test_one_field_may_be_missing(tmp_path: Path) -> None:
 def test_the_childs_json_is_json() -> None:
     text = nvml_child.encode({"a": ['x"\\\n\x7f\u00e9', 1, True, None, {}], "b": {"c": -5}})
     assert text == '{"a":["x\\"\\\\\ufffd\ufffd\u00e9",1,true,null,{}],"b":{"c":-5}}'
+
+
+def test_of_several_names_the_one_that_the_driver_has_is_called_each_time() -> None:
+    library = nvml_child.Library("libc.so.6")
+    for code in (3, 5):
+        with pytest.raises(nvml_child.CallError, match=f"^abs: error {code}$"):
+            library.call("gpudock_no_such_function abs", code)
+    for _ in range(2):
+        with pytest.raises(nvml_child.CallError, match="one: this driver has no such function"):
+            library.call("one other")
