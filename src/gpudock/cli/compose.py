@@ -57,7 +57,8 @@ def _compose(words: "Words") -> int:
     """
     from gpudock.compat.compose import compose
 
-    return carried_out(compose.start(words, session(os.environ, dry_run="dry_run" in words.switches)), words)
+    looks = bool(words.switches & {"dry_run", "check"})
+    return carried_out(compose.start(words, session(os.environ, looks=looks)), words)
 
 
 def _scan(words: "Sequence[str]") -> "dict[str, Words] | None":
@@ -73,8 +74,8 @@ def _scan(words: "Sequence[str]") -> "dict[str, Words] | None":
 compose = Verb(_compose, OPTIONS, _scan, ("COMMAND", "[ARG...]"))
 
 
-def session(environment: "Mapping[str, str]", *, dry_run: bool = False) -> "Session":
-    """This call's surroundings."""
+def session(environment: "Mapping[str, str]", *, looks: bool = False) -> "Session":
+    """This call's surroundings. `looks`: it changes nothing, so no specification is made anew."""
     from gpudock import proc
     from gpudock.cli.run import here, refresher
     from gpudock.compat.compose import store
@@ -87,9 +88,10 @@ def session(environment: "Mapping[str, str]", *, dry_run: bool = False) -> "Sess
         proc.run,
         detect.this_machine(environment),
         here(environment),
-        None if dry_run else refresher(environment),
+        None if looks else refresher(environment),
     )
-    return Session(os.getcwd(), environment, store.folder_for(paths.paths(environment, uid=os.geteuid()).run), tools)
+    own = paths.paths(environment, uid=os.geteuid())
+    return Session(os.getcwd(), environment, store.folder_for(own.run, own.state), tools)
 
 
 def carried_out(start: "Start", words: "Words") -> int:

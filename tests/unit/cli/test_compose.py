@@ -18,3 +18,9 @@ def test_a_made_file_is_changed_for_a_terminal_only(
     monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
     assert compose.carried_out(Start(document=TEXT), scan(("-G",), GRAMMAR)) == 0
     assert capfdbinary.readouterr().out.decode() == shown
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_who_only_looks_makes_no_specification_anew(monkeypatch: pytest.MonkeyPatch, looks: bool) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert (compose.session({}, looks=looks).tools.refresh is None) == looks

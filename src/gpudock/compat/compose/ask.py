@@ -49,6 +49,8 @@ def located(error: GpudockError, view: View, how: str) -> GpudockError:
     what = error.what.replace("--gpus", how or "it")
     place = view.at(_KEYS.get(how, how))
     kind: type[GpudockError] = next(each for each in type(error).__mro__ if each.__module__ == GpudockError.__module__)
+    if kind is UsageError and how != "default":  # it stands in a file, not on the command line
+        kind = InputError
     return kind(f"{place}: service {view.name}: {what}", why=error.why, mend=error.mend.replace("--gpus ", ""))
 
 
@@ -110,6 +112,8 @@ def _devices(view: View) -> Ask | None:
     if not names:
         return None
     bare = [name.removeprefix(_CDI) for name in names]
+    if not all(bare):
+        raise InputError(f"{_CDI} names no device.", mend=f"write {_CDI}all, or {_CDI}0")
     wanted = {suffix for name in bare if (suffix := name.partition(".")[2]) and not suffix[:1].isdigit()}
     ids = [name.partition(".")[0] if wanted else name for name in bare]
     request = parse_visible_devices(",".join(ids), "devices")

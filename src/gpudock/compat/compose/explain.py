@@ -20,7 +20,7 @@ def explained(found: Project, every: tuple[Served, ...], way: Way | None, around
     width = max((len(each.view.name) for each in every), default=0)
     lines += [f"  {each.view.name:<{width}}  {_says(each)}" for each in every]
     notes = [*(way.notes if way else ()), *(note for each in every if each.given for note in each.given.notes)]
-    pitfalls = [*unused(every, "a command that starts it is refused"), *(_pitfalls(found, way, around) if way else ())]
+    pitfalls = [*unused(every, then=""), *(_pitfalls(found, way, around) if way else ())]
     failed = next((each.problem for each in every if each.problem), None)
     return Start(notes=(*notes, *pitfalls), output="\n".join(lines) + "\n", code=failed.exit_code if failed else 0)
 

@@ -121,10 +121,10 @@ def parsed(name: str, content: str) -> Document:
             mend="write `NAME:` for each service, not `- NAME:`",
         )
     for service, body in services.items():
-        if not _SERVICE.fullmatch(str(service)):  # as compose programs have it
+        if not isinstance(service, str) or not _SERVICE.fullmatch(service):  # as compose programs have it
             raise InputError(
                 f"{found.place('services', service)}: {quote(str(service))} is no name of a service.",
-                mend="take letters, digits, points, dashes and underscores",
+                mend="take letters, digits, points, dashes and underscores; a number has to be in quotes",
             )
         if not isinstance(body, dict):
             raise InputError(

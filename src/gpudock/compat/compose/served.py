@@ -157,11 +157,11 @@ def _notes(view: View, chosen: Chosen, labels: dict[str, str]) -> Iterator[str]:
             yield warning
 
 
-def unused(every: tuple[Served, ...], then: str = "it is not started now, and gets no GPU") -> Iterator[str]:
+def unused(every: tuple[Served, ...], then: str = "; it is not started now, and gets no GPU") -> Iterator[str]:
     """Pitfalls of the files themselves. `then`: what follows where a service cannot get its GPUs."""
     for each in every:
         if each.problem is not None:
-            yield f"{each.problem}; {then}"
+            yield f"{each.problem}{then}"
         value = each.view.environment.get("NVIDIA_VISIBLE_DEVICES", "")
         if not each.ask.how and value not in {"", "void", "none"}:
             yield (

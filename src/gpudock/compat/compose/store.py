@@ -60,9 +60,12 @@ def _tidy(base: str) -> None:
                 shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def folder_for(run: str) -> str:
-    """The run folder, or a temporary one where it cannot be made (no XDG_RUNTIME_DIR)."""
-    parent = run
-    while not os.path.exists(parent):
-        parent = os.path.dirname(parent)
-    return run if os.path.isdir(parent) and os.access(parent, os.W_OK) else tempfile.mkdtemp(prefix="gpudock-")
+def folder_for(*places: str) -> str:
+    """The first of these folders that can be made or is there, or a temporary one."""
+    for place in places:
+        parent = place
+        while not os.path.exists(parent):
+            parent = os.path.dirname(parent)
+        if os.path.isdir(parent) and os.access(parent, os.W_OK):
+            return place
+    return tempfile.mkdtemp(prefix="gpudock-")

@@ -271,6 +271,29 @@ def test_an_image_that_does_not_look_into_the_volume_is_told_of(make_lab: Make, 
     assert (expected in start.notes) == said
 
 
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("    gpus: 1.5\n", "docker-compose.yml:4: service job: 1.5 in gpus is not a number"),
+        ("    x-gpudock: {count: -2}\n", "service job: count -2 is no number"),
+        ("    runtime: nvidia\n    environment: [NVIDIA_VISIBLE_DEVICES=first]\n", "service job: first in"),
+        ("    devices: ['nvidia.com/gpu=']\n", "service job: nvidia.com/gpu= names no device"),
+        ("  1: {image: x}\n", "docker-compose.yml:4: 1 is no name of a service"),
+    ],
+)
+def test_a_mistake_in_a_file_is_no_mistake_in_the_command(lab: Lab, text: str, what: str) -> None:
+    lab.write(docker_compose_yml="services:\n  job:\n    image: x\n" + text)
+    with pytest.raises(InputError) as caught:
+        lab.compose("--check")
+    assert what in caught.value.what
+
+
+def test_a_default_that_cannot_be_is_a_mistake_in_the_command(lab: Lab) -> None:
+    lab.write(docker_compose_yml=PLAIN)
+    with pytest.raises(UsageError):
+        lab.compose("--gpus", "1.5", "up")
+
+
 def test_check_explains_and_writes_nothing(lab: Lab) -> None:
     text = GPU + "  two: {image: y, gpus: 1}\n  web: {image: z, environment: [NVIDIA_VISIBLE_DEVICES=all]}\n"
     lab.write(docker_compose_yml=text + "  bad: {image: z, gpus: device=9}\n")

@@ -51,3 +51,9 @@ def test_where_nothing_can_be_made_a_temporary_folder_serves(tmp_path: Path) -> 
     made = store.folder_for(str(tmp_path / "file/run"))
     assert os.path.isdir(made)
     os.rmdir(made)
+
+
+def test_the_first_folder_that_can_be_made_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, _: str(path) == str(tmp_path))
+    assert store.folder_for("/run/user/7/gpudock", f"{tmp_path}/share/gpudock") == f"{tmp_path}/share/gpudock"
+    assert not (tmp_path / "share").exists()
