@@ -136,6 +136,7 @@ def test_a_driver_that_would_stay_is_refused_by_name(
     assert not (tmp_path / "id").exists()
 
 
+@pytest.mark.parametrize("engine", ["podman", "docker28"], indirect=True)
 def test_stages_arguments_shell_and_user(gpudock: Product, engine: Engine, tmp_path: Path) -> None:
     reference = images.load(engine, "tiny")
     (tmp_path / "Dockerfile").write_text(

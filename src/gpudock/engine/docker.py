@@ -44,7 +44,7 @@ class Docker(NamedTuple):
             raise EngineError(
                 "The docker command of this machine is podman's imitation.",
                 why="it lacks what docker tells of GPUs",
-                mend="add --engine podman",
+                mend="tell gpudock: --engine podman",
             )
         return answer
 
