@@ -1,8 +1,11 @@
-"""New samples for any number of listeners on one event loop: one thread waits, and each sample is encoded once."""
+"""New samples for any number of listeners on one event loop: one thread waits, and each sample is encoded once.
+
+While nobody listens none is encoded, and the loop is not woken.
+"""
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 from gpudock.monitor.sample import Sample, encode
@@ -36,6 +39,8 @@ class Stream:
         while not ended.is_set():
             sample = self._source.wait(number, PATIENCE)
             number = sample.number
+            if not self.listeners:
+                continue
             newest = (sample, encode(sample))
             try:
                 loop.call_soon_threadsafe(self._tell, newest)
@@ -47,15 +52,17 @@ class Stream:
         waiting, self._changed = self._changed, asyncio.Event()
         waiting.set()
 
-    async def samples(self) -> AsyncIterator[tuple[Sample, bytes]]:
+    async def samples(self) -> AsyncGenerator[tuple[Sample, bytes], None]:
         """The newest at once, then each new one: as a value, and as JSON."""
-        given: tuple[Sample, bytes] | None = None
-        self.listeners += 1
+        self.listeners += 1  # first: what comes after the newest is told from now on
+        told = self._newest  # to others, maybe long ago
         try:
+            newest = self._source.latest()
+            yield newest, encode(newest)
             while True:
-                while self._newest is None or self._newest is given:
+                while self._newest is None or self._newest is told:
                     await self._changed.wait()
-                given = self._newest
-                yield given
+                told = self._newest
+                yield told
         finally:
             self.listeners -= 1

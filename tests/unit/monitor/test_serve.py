@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from typing import Any
 
 import msgspec
@@ -59,6 +60,47 @@ def test_a_slow_listener_gets_the_newest_and_not_a_queue() -> None:
     first, second, third = asyncio.run(listen())
     assert first < second < third
     assert third - first > 2
+
+
+def test_while_nobody_listens_nothing_is_encoded_and_who_comes_then_gets_the_newest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Moving(demo.DemoSource):
+        def wait(self, after: int, timeout: float) -> Sample:  # noqa: ARG002
+            time.sleep(0.001)
+            self.step()
+            return self.latest()
+
+    encoded: list[int] = []
+
+    def encode(sample: Sample) -> bytes:
+        encoded.append(sample.number)
+        return b""
+
+    monkeypatch.setattr("gpudock.monitor.stream.encode", encode)
+
+    async def come_and_go() -> list[int]:
+        source = Moving()
+        stream = Stream(source)
+        behind = []
+        async with stream.running():
+            for _ in range(2):
+                await asyncio.sleep(0.05)
+                encoded.clear()
+                before = source.tick
+                await asyncio.sleep(0.05)
+                assert source.tick > before
+                assert encoded == []
+                listening = stream.samples()
+                before = source.tick
+                sample, _ = await anext(listening)
+                behind.append(before - sample.number)
+                following, _ = await anext(listening)
+                assert following.number >= sample.number
+                await listening.aclose()
+        return behind
+
+    assert max(asyncio.run(come_and_go())) <= 0
 
 
 @pytest.mark.parametrize(
