@@ -80,13 +80,17 @@ class Root:
         except OSError:
             return None
 
-    def read(self, path: str, limit: int = 1 << 20) -> bytes:
-        """At most `limit` bytes of a file; never blocks on a FIFO. Raises OSError."""
+    def open(self, path: str) -> int:
+        """A descriptor to read a file by; never blocks on a FIFO. Raises OSError."""
         real = path if self._own else self.resolve(path)
         if real is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.host(path))
         follow = 0 if self._own else os.O_NOFOLLOW
-        fd = os.open(self.host(real), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | follow)
+        return os.open(self.host(real), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | follow)
+
+    def read(self, path: str, limit: int = 1 << 20) -> bytes:
+        """At most `limit` bytes of a file. Raises OSError."""
+        fd = self.open(path)
         try:
             data = os.read(fd, limit)
             while len(data) < limit and (more := os.read(fd, limit - len(data))):

@@ -5,9 +5,11 @@ import time
 from gpudock.facts.base import Missing
 from gpudock.host.root import Root
 from gpudock.monitor.cgroup import UNIFIED, folder
+from gpudock.monitor.kept import Kept
 from gpudock.monitor.sample import Use
 
 UNLIMITED = 1 << 60  # version 1 says "no limit" as the largest multiple of a page
+_READ = ("memory", "cpuacct", "blkio")  # controllers of version 1
 GONE = Missing("its cgroup cannot be read")
 
 
@@ -15,13 +17,14 @@ class Uses:
     """Of containers, by id. Processors in use are what they worked between two looks."""
 
     def __init__(self, sys: Root) -> None:
-        self._sys = sys
+        self._sys, self._files = sys, Kept(sys)
         self._before: dict[str, tuple[float, float]] = {}
 
     def look(self, containers: dict[str, dict[str, str]]) -> dict[str, Use]:
         """`containers`: id -> the paths of the cgroups of one of its processes, by controller."""
         now = time.monotonic()
         found = {each: self._one(each, paths, now) for each, paths in containers.items()}
+        self._files.sweep()
         self._before = {
             each: (now, use.cpu_seconds) for each, use in found.items() if not isinstance(use.cpu_seconds, Missing)
         }
@@ -33,7 +36,7 @@ class Uses:
         if container in unified and self._sys.stat("/fs/cgroup/cgroup.controllers") is not None:
             use = self._version_2(f"/fs/cgroup{unified}")
         elif any(container in path for path in paths.values()):
-            use = self._version_1({name: folder(path, container) for name, path in paths.items()}, container)
+            use = self._version_1({each: folder(paths[each], container) for each in _READ if each in paths}, container)
         else:
             return Use(**dict.fromkeys(Use.__struct_fields__, Missing("the container has no cgroup of its own")))
         return self._with_rate(container, use, now)
@@ -93,7 +96,7 @@ class Uses:
         )
 
     def _text(self, path: str) -> str:
-        return (self._sys.text(path, 1 << 16) or "").strip()
+        return self._files.text(path).strip()
 
     def _number(self, path: str) -> int | Missing:
         text = self._text(path)
