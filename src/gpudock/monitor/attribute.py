@@ -1,6 +1,6 @@
 """Who is behind the processes on the GPUs: asks /proc, the engines and the accounts, and hands it to gather."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gpudock.host.root import Root
 from gpudock.monitor import gather, owner
@@ -39,8 +39,11 @@ class Machine:
         self._engines, self._wait = engines, wait
         self._looks = 0
         self._used: dict[str, Use] = {}
+        self._seen: Mapping[int, Seen] = {}
         self._wishes: dict[int, tuple[Seen, tuple[Wanted, ...]]] = {}
-        self._at_home: dict[int, tuple[Seen, Known | None, Home]] = {}
+        self._all_wanted: set[Wanted] = set()
+        self._known: dict[Wanted, Known] = {}
+        self._at_home: dict[int, Home] = {}
         self.problems = (APART,) if own_namespace(proc) and not simulated else ()
 
     def engines(self) -> tuple[Engine, ...]:
@@ -48,27 +51,30 @@ class Machine:
 
     def look(self, told: Sequence[Process]) -> tuple[tuple[Process, ...], tuple[Container, ...], tuple[Person, ...]]:
         """The driver's processes with all that can be said of them, their containers, and the people."""
-        homes = {} if self.problems else self._homes({each.pid for each in told})
+        homes: Mapping[int, Home] = {} if self.problems else self._homes({each.pid for each in told})
         processes = gather.processes(told, homes)
         containers = gather.containers(processes, homes, self._use(homes))
         return processes, containers, gather.people(processes)
 
-    def _homes(self, pids: set[int]) -> dict[int, Home]:
+    def _homes(self, pids: set[int]) -> Mapping[int, Home]:
         seen = self._processes.look(pids)
         anew = self._looks % HOME_EVERY == 0
-        before = {} if anew else self._wishes
-        self._wishes = {pid: self._wish(each, before.get(pid)) for pid, each in seen.items()}
-        known = self._engines.find({each for _, all_of in self._wishes.values() for each in all_of}, self._wait)
+        same = seen is self._seen and not anew
+        if not same:
+            before = {} if anew else self._wishes
+            self._seen, self._wishes = seen, {pid: self._wish(each, before.get(pid)) for pid, each in seen.items()}
+            self._all_wanted = {each for _, all_of in self._wishes.values() for each in all_of}
+        known = self._engines.find(self._all_wanted, self._wait)
+        if not same or known != self._known:
+            self._known, self._at_home = known, self._found(known, {} if anew else self._at_home)
+        return self._at_home
+
+    def _found(self, known: Mapping[Wanted, Known], before: Mapping[int, Home]) -> dict[int, Home]:
         homes = {}
-        for pid, each in seen.items():
-            hit = next((known[one] for one in self._wishes[pid][1] if one in known), None)
-            there = None if anew else self._at_home.get(pid)
-            if there is None or there[0] is not each or there[1] is not hit:
-                there = (each, hit, self._home(each, hit))
-            self._at_home[pid] = there
-            homes[pid] = there[2]
-        for pid in self._at_home.keys() - homes.keys():
-            del self._at_home[pid]
+        for pid, (seen, wanted) in self._wishes.items():
+            hit = next((known[one] for one in wanted if one in known), None)
+            there = before.get(pid)
+            homes[pid] = there if there and there.seen is seen and there.hit is hit else self._home(seen, hit)
         return homes
 
     def _wish(self, seen: Seen, before: tuple[Seen, tuple[Wanted, ...]] | None) -> tuple[Seen, tuple[Wanted, ...]]:
@@ -83,21 +89,14 @@ class Machine:
         return (Wanted(deepest, user, seen.place.engine), *(Wanted(each, user) for each in around))
 
     def _home(self, seen: Seen, hit: Known | None) -> Home:
-        """`hit`: the deepest container that an engine knows; else it is the deepest of all."""
+        """`hit`: the deepest container that an engine knows."""
         told = hit.container if hit else None
         pod = self._pods.pod(seen.place, told)
-        return Home(
-            seen=seen,
-            user="" if seen.uid is None else self._accounts.name(seen.uid),
-            container=told.id if told else next(iter(seen.place.ids), ""),
-            told=told,
-            engine=hit.engine if hit else "",
-            pod=pod,
-            owner=owner.owner(seen.place, told, pod, seen.uid, self._accounts),
-        )
+        user = "" if seen.uid is None else self._accounts.name(seen.uid)
+        return gather.home(seen, hit, user, pod, owner.owner(seen.place, told, pod, seen.uid, self._accounts))
 
-    def _use(self, homes: dict[int, Home]) -> dict[str, Use]:
-        places = {each.container: each.seen.place.paths for each in homes.values() if each.container}
+    def _use(self, homes: Mapping[int, Home]) -> dict[str, Use]:
+        places = {each.container.id: each.seen.place.paths for each in homes.values() if each.container}
         if self._looks % USE_EVERY == 0 or places.keys() - self._used.keys():
             self._used = self._uses.look({container: dict(paths) for container, paths in places.items()})
         self._looks += 1

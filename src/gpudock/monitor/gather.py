@@ -6,23 +6,51 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from gpudock.engine import labels
-from gpudock.engine.containers import Container as Told
 from gpudock.facts.base import Missing
+from gpudock.monitor.known import Known
 from gpudock.monitor.owner import COMPOSE_SERVICE, PODMAN_PROJECT, PROJECT, SERVICE, text
 from gpudock.monitor.processes import Seen
 from gpudock.monitor.sample import Container, Gpu, Owner, Person, Pod, Process, Use
 
 
 class Home(NamedTuple):
-    """What was found out of a process by its id."""
+    """What was found out of a process by its id: all of it but what it uses of a GPU."""
 
     seen: Seen
-    user: str  # name of its account
-    container: str  # id
-    told: Told | None  # what an engine knows of it
-    engine: str
-    pod: Pod | None
-    owner: Owner | None
+    hit: Known | None  # the container that an engine knows; without one it is the deepest of all
+    process: Process
+    container: Container | None
+
+
+def home(seen: Seen, hit: Known | None, user: str, pod: Pod | None, owner: Owner | None) -> Home:
+    """`user`: the name of its account. To make all of this costs more than to fill in what is used at each look."""
+    told = hit.container if hit else None
+    identity = told.id if told else next(iter(seen.place.ids), "")
+    process = Process(
+        pid=seen.pid,
+        gpu="",
+        name=seen.name,
+        command=seen.command,
+        uid=seen.uid,
+        user=user,
+        started=seen.started,
+        container=identity,
+        pod=pod,
+        job=seen.place.job,
+        owner=owner,
+    )
+    container = Container(
+        id=identity,
+        engine=hit.engine if hit else "",
+        name=told.name[:128] if told else pod.container if pod else "",
+        image=told.image[:256] if told else "",
+        environment=text(told, labels.ENV),
+        project=text(told, PROJECT, PODMAN_PROJECT),
+        service=text(told, COMPOSE_SERVICE, SERVICE),
+        pod=pod,
+        owner=owner,
+    )
+    return Home(seen, hit, process, container if identity else None)
 
 
 def processes(told: Iterable[Process], homes: Mapping[int, Home]) -> tuple[Process, ...]:
@@ -32,23 +60,14 @@ def processes(told: Iterable[Process], homes: Mapping[int, Home]) -> tuple[Proce
 def _at_home(process: Process, home: Home | None) -> Process:
     if home is None:
         return process
-    return Process(
-        pid=process.pid,
+    return replace(
+        home.process,
         gpu=process.gpu,
         gi=process.gi,
         ci=process.ci,
         kind=process.kind,
         memory=process.memory,
         utilization=process.utilization,
-        name=home.seen.name,
-        command=home.seen.command,
-        uid=home.seen.uid,
-        user=home.user,
-        started=home.seen.started,
-        container=home.container,
-        pod=home.pod,
-        job=home.seen.place.job,
-        owner=home.owner,
     )
 
 
@@ -60,28 +79,18 @@ def containers(
     for each in all_processes:
         if each.container:
             members.setdefault(each.container, []).append(each)
-    found = [_container(identity, inside, homes, uses) for identity, inside in members.items()]
+    found = [
+        replace(
+            container,
+            gpus=_gpus(inside),
+            memory=total(each.memory for each in inside),
+            utilization=total(each.utilization.gpu for each in inside),
+            use=uses.get(identity, Use()),
+        )
+        for identity, inside in members.items()
+        if (container := homes[inside[0].pid].container) is not None
+    ]
     return tuple(sorted(found, key=lambda each: (-_known(each.memory), each.id)))
-
-
-def _container(identity: str, inside: list[Process], homes: Mapping[int, Home], uses: Mapping[str, Use]) -> Container:
-    home = homes[inside[0].pid]
-    told = home.told
-    return Container(
-        id=identity,
-        engine=home.engine,
-        name=told.name[:128] if told else home.pod.container if home.pod else "",
-        image=told.image[:256] if told else "",
-        environment=text(told, labels.ENV),
-        project=text(told, PROJECT, PODMAN_PROJECT),
-        service=text(told, COMPOSE_SERVICE, SERVICE),
-        pod=home.pod,
-        owner=home.owner,
-        gpus=_gpus(inside),
-        memory=total(each.memory for each in inside),
-        utilization=total(each.utilization.gpu for each in inside),
-        use=uses.get(identity, Use()),
-    )
 
 
 def people(all_processes: Sequence[Process]) -> tuple[Person, ...]:

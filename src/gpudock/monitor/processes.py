@@ -1,6 +1,7 @@
 """What /proc tells of the processes on the GPUs. Each process is read once; then only whether it lives is looked at."""
 
 import os
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from gpudock.host.root import Root
@@ -27,14 +28,20 @@ class Processes:
     def __init__(self, proc: Root, *, commands: bool = False) -> None:
         self._proc, self._commands = proc, commands
         self._known: dict[int, tuple[bytes, Seen]] = {}
+        self._seen: dict[int, Seen] = {}
         self._alive = Alive() if proc.folder == "/proc" else None
         self._boot = _boot_time(proc)
         self._tick = os.sysconf("SC_CLK_TCK")
 
-    def look(self, pids: set[int]) -> dict[int, Seen]:
-        """Those that are there. A process that is gone already, or is not ours to see, is missing."""
+    def look(self, pids: set[int]) -> Mapping[int, Seen]:
+        """Those that are there; the same mapping while they are the same processes.
+
+        A process that is gone already, or is not ours to see, is missing.
+        """
         now: dict[int, tuple[bytes, Seen]] = {}
-        living = self._alive.known() if self._alive is not None else ()
+        living = self._alive.known() if self._alive is not None else set()
+        if pids == self._known.keys() and pids <= living:
+            return self._seen
         for pid in pids:
             if pid in living and pid in self._known:
                 now[pid] = self._known[pid]
@@ -54,8 +61,8 @@ class Processes:
         if self._alive is not None:
             for pid in self._known.keys() - now.keys():
                 self._alive.forget(pid)
-        self._known = now
-        return {pid: seen for pid, (_, seen) in now.items()}
+        self._known, self._seen = now, {pid: seen for pid, (_, seen) in now.items()}
+        return self._seen
 
     def _read(self, pid: int, stat: bytes, start: int) -> Seen:
         name = stat.partition(b"(")[2].rpartition(b")")[0].decode(errors="replace")

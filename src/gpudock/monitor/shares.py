@@ -22,15 +22,11 @@ class Share(NamedTuple):
 def shares(sample: Sample) -> list[Share]:
     """The power of a GPU goes to those on it by what they use; while nobody works, in equal parts."""
     gpus = () if isinstance(sample.gpus, Missing) else sample.gpus
-    found: list[Share] = []
-    for gpu in gpus:
-        groups: dict[tuple[str, str], list[Process]] = {}
-        for process in sample.processes:
-            if process.gpu == gpu.uuid:
-                who = process.owner.name if process.owner else NOBODY
-                groups.setdefault((who, process.container), []).append(process)
-        found += _of_gpu(gpu, groups)
-    return found
+    groups: dict[str, dict[tuple[str, str], list[Process]]] = {}
+    for process in sample.processes:
+        who = process.owner.name if process.owner else NOBODY
+        groups.setdefault(process.gpu, {}).setdefault((who, process.container), []).append(process)
+    return [share for gpu in gpus for share in _of_gpu(gpu, groups.get(gpu.uuid, {}))]
 
 
 def _of_gpu(gpu: Gpu, groups: dict[tuple[str, str], list[Process]]) -> list[Share]:

@@ -8,6 +8,7 @@ import pytest
 
 from gpudock.facts.base import Missing
 from gpudock.monitor import known
+from gpudock.monitor.attribute import Machine
 from gpudock.monitor.sample import Container, Owner, Pod, Process, Utilization
 from unit.monitor.proctree import Tree
 from unit.monitor.test_cgroup import FORMS, POD, UNDER, A, B
@@ -244,3 +245,76 @@ def test_a_container_that_went_away_between_two_looks_is_gone(tree: Tree) -> Non
     tree.container("docker", A, "short")
     assert gone(machine.look([on_gpu(1)])[1]) == ["short"]
     assert gone(machine.look([])[1]) == []
+
+
+class Living:
+    """Knows of everybody that he still lives, as pidfds do, until he is said to have ended."""
+
+    def __init__(self) -> None:
+        self.pids: set[int] = set()
+
+    def watch(self, pid: int) -> None:
+        self.pids.add(pid)
+
+    def known(self) -> set[int]:
+        return set(self.pids)
+
+    def forget(self, pid: int) -> None:
+        self.pids.discard(pid)
+
+
+@pytest.fixture
+def living(tree: Tree) -> tuple[Machine, Living]:
+    machine, alive = tree.machine(), Living()
+    machine._processes._alive = alive  # type: ignore[assignment]
+    return machine, alive
+
+
+def test_while_the_same_processes_live_nothing_of_them_is_read_again(
+    tree: Tree, living: tuple[Machine, Living], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, _ = living
+    tree.process(7, f"0::/docker/{A}\n")
+    tree.process(8, f"0::/docker/{B}\n")
+    told = [on_gpu(7, load=10), on_gpu(8, load=20)]
+    before = machine.look(told)
+    monkeypatch.setattr("gpudock.host.root.Root.read", None)
+    assert machine.look(told) == before
+    loads = [each.utilization for each in machine.look([on_gpu(7, load=30), on_gpu(8, load=40, memory=5)])[1]]
+    assert loads == [30, 40]  # what they use is of now
+
+
+def test_of_processes_that_come_go_and_take_a_number_again_each_is_known_by_itself(
+    tree: Tree, living: tuple[Machine, Living]
+) -> None:
+    machine, alive = living
+    tree.process(7, f"0::/docker/{A}\n")
+    tree.process(8, f"0::/docker/{A}\n")
+    told = [on_gpu(7), on_gpu(8)]
+
+    def where() -> list[str]:
+        return [each.container for each in machine.look(told)[0]]
+
+    assert where() == where() == [A, A]
+    tree.process(8, f"0::/docker/{B}\n", start=9999)
+    alive.pids.discard(8)
+    assert where() == where() == [A, B]
+    tree.process(9, "0::/\n")
+    told.append(on_gpu(9))
+    assert where() == [A, B, ""]
+    told.remove(on_gpu(7))
+    assert where() == [B, ""]
+    assert alive.pids == {8, 9}
+
+
+def test_what_an_engine_learns_is_shown_at_once_though_the_processes_are_the_same(
+    tree: Tree, living: tuple[Machine, Living], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, _ = living
+    tree.process(7, f"0::/docker/{A}\n")
+    names = [each.name for _ in range(2) for each in machine.look([on_gpu(7)])[1]]
+    tree.container("docker", A, "late", gpudock__owner="alice")
+    monkeypatch.setattr("time.monotonic", later(known.AGAIN_UNKNOWN + 1))
+    (process,), (container,), _ = machine.look([on_gpu(7)])
+    assert (*names, container.name) == ("", "", "late")
+    assert process.owner == container.owner == Owner(name="alice", source="label")
