@@ -9,6 +9,8 @@ _said_simulated = False
 
 def safe(text: str) -> str:
     """The text with control characters, but newline and tab, written out: "\\x1b"."""
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
     return "".join(each if each.isprintable() or each in "\n\t" else _escaped(each) for each in text)
 
 

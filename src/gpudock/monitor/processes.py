@@ -42,6 +42,7 @@ class Processes:
         living = self._alive.known() if self._alive is not None else set()
         if pids == self._known.keys() and pids <= living:
             return self._seen
+        places: dict[str, Place] = {}  # processes of one container are in one cgroup
         for pid in pids:
             if pid in living and pid in self._known:
                 now[pid] = self._known[pid]
@@ -57,16 +58,17 @@ class Processes:
             elif start:
                 if self._alive is not None:
                     self._alive.watch(pid)  # before the rest is read, so that all of it is of one process
-                now[pid] = (start[0], self._read(pid, stat, int(start[0])))
+                now[pid] = (start[0], self._read(pid, stat, int(start[0]), places))
         if self._alive is not None:
             for pid in self._known.keys() - now.keys():
                 self._alive.forget(pid)
         self._known, self._seen = now, {pid: seen for pid, (_, seen) in now.items()}
         return self._seen
 
-    def _read(self, pid: int, stat: bytes, start: int) -> Seen:
+    def _read(self, pid: int, stat: bytes, start: int, places: dict[str, Place]) -> Seen:
         name = stat.partition(b"(")[2].rpartition(b")")[0].decode(errors="replace")
-        found = place(self._proc.text(f"/{pid}/cgroup", 1 << 16) or "")
+        cgroup = self._proc.text(f"/{pid}/cgroup", 1 << 16) or ""
+        found = places[cgroup] = places.get(cgroup) or place(cgroup)
         if not found.ids and (ids := mounted.ids(self._proc, pid)):
             found = found._replace(ids=ids, by_mounts=True)
         return Seen(

@@ -130,4 +130,6 @@ def _cut(text: str) -> str:
 
 def _width(text: str) -> int:
     """Columns of a terminal: characters of East Asia take two."""
+    if text.isascii():
+        return len(text)
     return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
