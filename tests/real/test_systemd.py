@@ -104,7 +104,7 @@ def test_a_fixed_folder_follows(booted: Booted) -> None:
 
 def test_metrics_at_each_boot(booted: Booted) -> None:
     booted.gpudock("serve", "--install-units")
-    booted.wait("python3", "-c", ASK, "http://localhost:9400/metrics")
+    booted.wait("python3", "-c", ASK, "http://localhost:9400/-/ready")
     assert "gpudock_collect_success 1" in booted("python3", "-c", ASK, "http://localhost:9400/metrics")
 
 

@@ -14,11 +14,12 @@ from gpudock.monitor.use import Uses
 
 HOME_EVERY = 10  # looks: names of accounts and pods may become known later
 USE_EVERY = 5  # looks: cgroups cost more to read than all processes
+NAMES = 1.0  # seconds at the start, so that nobody is remembered by a number whom a directory knows
 APART = "gpudock sees other process ids than the driver tells: it runs in a container that needs --pid=host"
 
 
 class Machine:
-    """This machine's processes, containers and people. `wait`: seconds to wait for engines at each look, and for names.
+    """This machine's processes, containers and people. `wait`: seconds to wait for engines at each look.
 
     `simulated`: the process ids are not a driver's but were written by somebody here.
     """
@@ -35,7 +36,7 @@ class Machine:
         simulated: bool = False,
     ) -> None:
         self._processes = Processes(proc, commands=commands)
-        self._accounts, self._pods, self._uses = Accounts(root, wait), Pods(root), Uses(sys)
+        self._accounts, self._pods, self._uses = Accounts(root, max(wait, NAMES)), Pods(root), Uses(sys)
         self._engines, self._wait = engines, wait
         self._looks = 0
         self._used: dict[str, Use] = {}

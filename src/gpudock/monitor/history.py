@@ -30,9 +30,11 @@ _OF_SHARE = {
         "CASE WHEN sum(unknown) > 0 THEN NULL ELSE 100.0 * sum(used) / {tier} END",
         "sum(value) * {tier} / {step}",
     ),
-    "memory": ("sum(memory)", "avg(value)"),
-    "held": ("sum(held) / {tier}", "sum(value) * {tier} / {step}"),
+    "memory": ("sum(shares.memory)", "avg(value)"),
+    "held": ("{once} / {tier}", "sum(value) * {tier} / {step}"),
 }
+# Of shares of one GPU in one period: whoever has it twice holds it once.
+_ONCE = "min(sum(shares.held), max(gpus.held))"
 
 
 class _Cut(NamedTuple):
@@ -75,11 +77,12 @@ class Remembered:
                 " WHERE tier = ? AND time >= ? AND time < ? GROUP BY gpu, at"
             )
         elif metric in _OF_SHARE:
-            inner, outer = (each.format(step=cut.step, tier=cut.tier) for each in _OF_SHARE[metric])
-            column = _COLUMNS[subject]
+            inner, outer = (each.format(step=cut.step, tier=cut.tier, once=_ONCE) for each in _OF_SHARE[metric])
+            by_gpu = ", gpu" if metric == "held" else ""
             query = (
-                f"SELECT names.key, names.label, at, {outer} FROM (SELECT {column} AS who, time / ? * ? AS at,"
-                f" {inner} AS value FROM shares WHERE tier = ? AND time >= ? AND time < ? GROUP BY {column}, time)"
+                f"SELECT names.key, names.label, at, {outer} FROM (SELECT {_COLUMNS[subject]} AS who,"
+                f" time / ? * ? AS at, {inner} AS value FROM shares JOIN gpus USING (tier, time, gpu)"
+                f" WHERE tier = ? AND time >= ? AND time < ? GROUP BY time{by_gpu}, who)"
                 " JOIN names ON names.id = who WHERE names.key != '' GROUP BY who, at"
             )
         else:
@@ -89,16 +92,16 @@ class Remembered:
 
     def usage(self, by: By, since: float, until: float) -> Usage:
         """Of five-minute periods, and ten-second ones where those are not made yet."""
-        if by == "day":
-            key, label, group = "date(time, 'unixepoch', 'localtime')", "''", "1"
-        else:
-            key, label, group = "names.key", "names.label", _COLUMNS[by]
-        column = _COLUMNS.get(by, "user")
+        # Grouped in the order of the table's key, which needs less sorting.
+        day = by == "day"
+        who = "date(time, 'unixepoch', 'localtime')" if day else _COLUMNS[by]
+        key, label, names = ("who", "''", "") if day else ("key", "label", " JOIN names ON id = who WHERE key != ''")
         query = (
             f"SELECT {key}, {label}, sum(held), sum(used), sum(unknown), sum(joules), count(DISTINCT gpu), min(time),"
-            f" max(time + tier) FROM shares JOIN names ON names.id = {column}"
+            f" max(time + tier) FROM (SELECT {who} AS who, tier, time, gpu, {_ONCE} AS held, sum(used) AS used,"
+            " sum(unknown) AS unknown, sum(joules) AS joules FROM shares JOIN gpus USING (tier, time, gpu)"
             " WHERE ((tier = :coarse AND time < :edge) OR (tier = :fine AND time >= :edge)) AND time >= :since"
-            f" AND time < :until AND (names.key != '' OR :all) GROUP BY {group} ORDER BY 3 DESC, 1 LIMIT 10000"
+            f" AND time < :until GROUP BY tier, time, gpu, who){names} GROUP BY who ORDER BY 3 DESC, 1 LIMIT 10000"
         )
         with self._opened() as database:
             if database is None:
@@ -108,9 +111,9 @@ class Remembered:
                 " min(time) FROM gpus",
                 {"coarse": COARSE, "until": until},
             ).fetchone()
-            values = {"coarse": COARSE, "fine": FINE, "edge": edge, "since": since, "until": until, "all": by == "day"}
+            values = {"coarse": COARSE, "fine": FINE, "edge": edge, "since": since, "until": until}
             rows = [_row(each) for each in database.execute(query, values)]
-        if by == "day":
+        if day:
             rows.sort(key=lambda row: row.key)
         return Usage(by=by, since=since, until=until, recorded_since=first, rows=tuple(rows))
 

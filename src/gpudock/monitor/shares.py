@@ -95,9 +95,12 @@ class Tally:
         self._time = sample.time
         if not passed:
             return
+        holders: set[tuple[str, str]] = set()  # whoever has a GPU in two containers holds it once
         for each in shares(sample) if found is None else found:
             user = each.user if each.user in self.held or len(self.held) < self.MOST else NOBODY
-            self.held[user] = self.held.get(user, 0.0) + passed
+            if (user, each.gpu) not in holders:
+                holders.add((user, each.gpu))
+                self.held[user] = self.held.get(user, 0.0) + passed
             if each.used is not None:
                 self.used[user] = self.used.get(user, 0.0) + passed * each.used
             if each.watts is not None:

@@ -142,6 +142,16 @@ def test_a_gpu_that_is_held_and_does_nothing_is_idle(watcher: Watcher, monkeypat
     assert idle == [0.0, 30.0, None, 0.0, None]
 
 
+def test_a_display_server_holds_no_gpu_idle(watcher: Watcher) -> None:
+    made = collector(watcher)
+    idle = []
+    for kind in ("G", "C", "CG"):
+        (process,) = answer(0, held=True).processes
+        watcher.told = replace(answer(0, held=True), processes=(replace(process, kind=kind),))
+        idle.append(only(made.look()).idle is not None)
+    assert idle == [False, True, True]
+
+
 def test_of_a_divided_gpu_its_instances_tell_whether_it_is_idle(watcher: Watcher) -> None:
     made = collector(watcher)
     idle = []

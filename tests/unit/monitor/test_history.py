@@ -100,6 +100,28 @@ def test_a_clock_that_is_far_ahead_makes_nothing_be_forgotten(stored: Store, pat
     assert [row.held for row in Remembered(path).usage("user", T0, T0 + 3600).rows] == [610.0, 610.0]
 
 
+def test_a_gpu_that_one_has_twice_is_held_once(stored: Store, path: str) -> None:
+    """Two containers of alice and one of bob, on one GPU: an hour of it is an hour of each, and of the GPU."""
+    times = range(T0, T0 + 620, FINE)
+    shares = [(share_row(at), share_row(at, container="second", label="second", used=2.0)) for at in times]
+    bobs = [share_row(at, "bob", held=4.0, used=1.0) for at in times]
+    stored.write([gpu_row(at) for at in times], [*(row for both in shares for row in both), *bobs])
+    told = Remembered(path)
+
+    def held(by: Any) -> dict[str, float]:
+        return {row.label: row.held for row in told.usage(by, T0 - 1, T0 + 3600).rows}
+
+    assert held("user") == {"alice": 620.0, "bob": 248.0}
+    assert held("container") == {"alices": 620.0, "second": 620.0, "bobs": 248.0}
+    assert held("env") == {"torch": 620.0}
+    assert held("gpu") == {"GPU 0": 620.0}
+    assert list(held("day").values()) == [620.0]
+    (alice, _) = told.usage("user", T0 - 1, T0 + 3600).rows
+    assert (alice.used, alice.energy) == (62 * 7.0, 62 * 8000.0)  # what each of them used is added up
+    (chart,) = told.chart("held", "env", T0, T0 + 100).series
+    assert chart.values == (1.0,) * 10
+
+
 def test_a_clock_that_was_ahead_hides_nothing_of_what_comes_after(stored: Store, path: str) -> None:
     fill(stored, 35, T0 + 20 * 86400)  # until the clock was set
     fill(stored, 35)
@@ -130,7 +152,7 @@ def test_usage_adds_up_both_tiers_without_counting_twice(stored: Store, path: st
     by_container = Remembered(path).usage("container", T0 - 1, T0 + 10_000).rows
     assert [(row.key, row.label) for row in by_container] == [("id-of-alice", "alices"), ("id-of-bob", "bobs")]
     assert [row.label for row in Remembered(path).usage("gpu", T0 - 1, T0 + 10_000).rows] == ["GPU 0"]
-    assert [row.held for row in Remembered(path).usage("env", T0 - 1, T0 + 10_000).rows] == [700.0]
+    assert [row.held for row in Remembered(path).usage("env", T0 - 1, T0 + 10_000).rows] == [350.0]
 
 
 def test_usage_by_day_is_in_order(stored: Store, path: str) -> None:
@@ -157,7 +179,7 @@ def test_what_was_not_measured_is_unknown(stored: Store, path: str) -> None:
     [
         ("utilization", "gpu", 50.0), ("memory", "gpu", 1000.0), ("power", "gpu", 400.0), ("temperature", "gpu", 60.0),
         ("held", "gpu", 1.0), ("utilization", "user", 50.0), ("memory", "user", 900.0), ("held", "user", 1.0),
-        ("held", "env", 2.0), ("memory", "env", 1800.0), ("utilization", "env", 75.0),
+        ("held", "env", 1.0), ("memory", "env", 1800.0), ("utilization", "env", 75.0),
     ],
 )  # fmt: skip
 def test_charts(metric: Any, subject: Any, value: float, stored: Store, path: str) -> None:
