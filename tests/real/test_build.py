@@ -288,3 +288,8 @@ def test_dry_run_says_how_and_builds_nothing(
     assert "line 3: docker run --device nvidia.com/gpu=all.compute.utility" in done.stdout
     assert not has(podman)
     assert not has(docker28)
+    (tmp_path / "Dockerfile").write_text("FROM nowhere\n# gpudock: gpu\nRUN --network=none true\n")
+    refused = build(gpudock, docker28, tmp_path, "-t", NAME, check=False)  # before docker looks for the base
+    assert refused.returncode == 5
+    assert "line 3: this RUN step cannot be given GPUs" in refused.stderr
+    assert "Step 1" not in refused.stderr

@@ -34,6 +34,9 @@ def _configured(config: str) -> int:
         raise InputError(f"{config} cannot be read.", why=str(error), mend="mend or remove the file") from error
     if not isinstance(table, dict):
         raise InputError(f"{config}: {TABLE} must be a table.", mend=f"write [{TABLE}] on a line of its own")
+    unknown = next((key for key in table if key != "mode"), None)
+    if unknown is not None:  # a mistyped key would be the other mode, silently
+        raise InputError(f"{config}: [{TABLE}] has only mode, not {quote(unknown)}.", mend="mend or remove that line")
     found = table.get("mode", DEFAULT_MODE)
     if isinstance(found, bool) or found not in (1, 2):
         raise InputError(f"{config}: [{TABLE}] mode must be 1 or 2, not {quote(str(found))}.")

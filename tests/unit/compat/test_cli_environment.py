@@ -23,7 +23,12 @@ def test_mode(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["nvidia_docker = 1", *(f"[nvidia_docker]\nmode = {value}" for value in ("3", "true", '"1"', "[]")), "mode ="],
+    [
+        "nvidia_docker = 1",
+        *(f"[nvidia_docker]\nmode = {value}" for value in ("3", "true", '"1"', "[]")),
+        "mode =",
+        "[nvidia_docker]\nmod = 1",
+    ],
 )
 def test_a_configuration_that_is_wrong_names_its_file(tmp_path: Path, text: str) -> None:
     path = configured(tmp_path, text)

@@ -65,6 +65,8 @@ class _Decided(NamedTuple):
 def perform(arguments: Arguments, request: Request, clients: tuple[Client, ...], here: local.Here, tools: Tools) -> int:
     """The exit code: the engine's own when its build or a step fails. Raises GpudockError."""
     decided = _decided(arguments, request, clients, here, tools)
+    if decided.way is way.STEPS and decided.file is not None:
+        steps.check(decided.file, arguments)
     tools.say(f"{decided.client.name} {decided.answer.version}: {decided.way.text}")
     for note in _notes(decided):
         tools.say(note)

@@ -37,9 +37,11 @@ def read(arguments: Arguments, engine: str) -> Dockerfile:
 def _folder(arguments: Arguments, engine: str) -> str:
     contexts = arguments.contexts or (("." if engine != "docker" else ""),)
     if len(contexts) > 1 or not contexts[0]:
+        took = [each.words for each in arguments.flags[-1:] if not arguments.contexts and len(each.words) == 2]
         raise UsageError(
             "The build needs one context.",
-            why=f"{len(arguments.contexts)} were given",
+            why=f"{len(arguments.contexts)} were given"
+            + "".join(f"; {quote(flag)} took {quote(value)} for its value" for flag, value in took),
             mend="gpudock build [OPTIONS] FOLDER",
         )
     if not os.path.isdir(contexts[0]):

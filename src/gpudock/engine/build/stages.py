@@ -27,22 +27,21 @@ def stage_of(file: Dockerfile, index: int) -> int:
     raise refusal(file, file.instructions[index], "no FROM stands before it", "begin the stage with FROM")
 
 
-def next_marked(file: Dockerfile, target: str | None) -> int | None:
-    """The first marked step of the stages that are built for the target."""
+def marked(file: Dockerfile, target: str | None) -> Iterator[int]:
+    """The marked steps of the stages that are built for the target."""
     stage = -1
     wanted = False
     for index, each in enumerate(file.instructions):
         if each.keyword == "FROM":
             if wanted:
-                return None
+                return
             stage += 1
             name = _NAME.search(each.arguments)
             wanted = target is not None and (
                 target == str(stage) or (name is not None and name[1].lower() == target.lower())
             )
         elif each.marked:
-            return index
-    return None
+            yield index
 
 
 def arguments(file: Dockerfile, index: int) -> dict[str, bool]:

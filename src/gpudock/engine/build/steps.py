@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gpudock import proc
 from gpudock.engine.build import stages, step, verify
+from gpudock.engine.build.arguments import Arguments
 from gpudock.engine.build.dockerfile import Dockerfile, Instruction
 from gpudock.engine.build.gpus import Gpus
 from gpudock.engine.build.verify import Image
@@ -33,15 +34,24 @@ _OF_A_CONTAINER = ("ArgsEscaped", "Hostname", "AttachStdin", "AttachStdout", "At
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")  # build arguments without an ARG
 
 
-def build(work: Work, file: Dockerfile) -> str:
-    """The image's id. Raises GpudockError, and FailedError."""
+def check(file: Dockerfile, arguments: Arguments) -> None:
+    """Raises RefusedError where a marked step cannot be run in a container, as far as the file alone tells."""
     stages.cannot_split(file)
-    targets = work.arguments.values("target")
-    target = targets[-1] if targets else None
+    for index in stages.marked(file, _target(arguments)):
+        step.check(file, file.instructions[index])
+
+
+def _target(arguments: Arguments) -> str | None:
+    return next(reversed(arguments.values("target")), None)
+
+
+def build(work: Work, file: Dockerfile) -> str:
+    """The image's id, of a file that was checked. Raises GpudockError, and FailedError."""
+    target = _target(work.arguments)
     name = "gpudock-build/" + os.urandom(8).hex()
     tags: list[str] = []
     try:
-        while (index := stages.next_marked(file, target)) is not None:
+        while (index := next(stages.marked(file, target), None)) is not None:
             tags.append(f"{name}:{len(tags) + 1}")
             file = _step(work, file, index, tags[-1])
         return work.whole(file)

@@ -17,7 +17,7 @@ from gpudock.errors import EngineError
 # Held back: the image gets its names when it was looked at.
 NAMING = ("tag", "iidfile")
 # Only for the last part of a build in parts; a part before gets none of them.
-_LAST = (*NAMING, "target", "quiet", "squash", "squash-all", "metadata-file", "output", "file")
+_LAST = (*NAMING, "target", "squash", "squash-all", "metadata-file", "output", "file")
 
 
 class FailedError(Exception):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -86,6 +86,14 @@ def test_a_marked_step(tmp_path: Path) -> None:
     tag = last.split()[1]
     assert engine.asked[-1] == ("docker", "rmi", tag)
     assert ("docker", "rm", "--force", "--volumes", tag.replace("/", "-").replace(":", "-")) in engine.asked
+
+
+@pytest.mark.parametrize(("words", "refused"), [((), True), (("--target", "one"), False), (("--target", "two"), True)])
+def test_what_no_container_can_do_is_told_before_anything_is_built(words: tuple[str, ...], refused: bool) -> None:
+    text = "FROM a AS one\n# gpudock: gpu\nRUN b\nFROM a AS two\n# gpudock: gpu\nRUN --mount=type=cache,target=/c d\n"
+    expected = pytest.raises(RefusedError, match=r"line 6: .* \(--mount works only") if refused else nullcontext()
+    with expected:
+        steps.check(parse(text, "Dockerfile"), scan((*words, ".")))
 
 
 def test_a_step_that_fails_leaves_nothing_and_gives_its_code(tmp_path: Path) -> None:

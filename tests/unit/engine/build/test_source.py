@@ -30,6 +30,12 @@ def test_what_cannot_be_read_here(words: tuple[str, ...]) -> None:
         source.read(scan(words), "docker")
 
 
+def test_a_mistyped_flag_that_took_the_context_is_named() -> None:
+    with pytest.raises(UsageError) as caught:
+        source.read(scan(("-t", "a", "--bogus", ".")), "docker")
+    assert caught.value.why == "0 were given; --bogus took . for its value"
+
+
 def test_missing_and_broken_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Containerfile"):
         source.read(scan((str(tmp_path),)), "podman")

@@ -24,15 +24,15 @@ COPY --from=0 /a /a
 
 
 def test_marked_steps_in_order_and_no_further_than_the_target() -> None:
-    first = stages.next_marked(FILE, None)
+    first = next(stages.marked(FILE, None), None)
     assert first == 4
-    assert stages.next_marked(FILE, "0") == 4
+    assert next(stages.marked(FILE, "0"), None) == 4
     rest = stages.continued(FILE, 4, "made:1", {}, {})
-    second = stages.next_marked(rest, "LAST")
+    second = next(stages.marked(rest, "LAST"), None)
     assert second is not None
     assert rest.instructions[second].arguments == "three"
-    assert stages.next_marked(rest, "tool") is None
-    assert stages.next_marked(rest, "0") is None
+    assert next(stages.marked(rest, "tool"), None) is None
+    assert next(stages.marked(rest, "0"), None) is None
 
 
 def test_a_stage_goes_on_from_the_committed_image() -> None:

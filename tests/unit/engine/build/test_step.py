@@ -3,12 +3,13 @@
 import pytest
 
 from gpudock.engine.build.dockerfile import parse
-from gpudock.engine.build.step import command
+from gpudock.engine.build.step import check, command
 from gpudock.errors import RefusedError
 
 
 def words(text: str, shell: tuple[str, ...] = (), **variables: str) -> tuple[str, ...]:
     file = parse(f"FROM a\n# gpudock: gpu\n{text}\n", "Dockerfile")
+    check(file, file.instructions[1])
     return command(file, file.instructions[1], shell, variables)
 
 
