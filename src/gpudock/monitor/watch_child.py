@@ -17,7 +17,7 @@ import sys
 import time
 
 from gpudock.host import nvml_child
-from gpudock.host.nvml_child import LIFETIME, CallError, Handle, Library, known
+from gpudock.host.nvml_child import LIFETIME, NOT_SUPPORTED, CallError, Handle, Library, known
 from gpudock.monitor import watch_slow
 from gpudock.monitor.watch_calls import field, missing, number_of, percent_of
 from gpudock.monitor.watch_running import Running
@@ -67,12 +67,36 @@ class Device:
         self.active: dict[int, Value] = {}  # GPU instances, as the last slow look found them
         self.counters = watch_slow.Counters()
         self.running = Running(self.uuid, int((time.time() - 1) * 1e6))
+        self._mig: object = None
+        self._no_fan: Value = {}
 
     def remember(self, slow: "dict[str, Any]") -> None:
         self.slow = slow
         apart = {"temperature", "power"}  # of these some readings change from second to second
         same = {name: value for name, value in slow.items() if name not in apart}
         self.beginning = json.dumps({**self.fixed, **same}).removesuffix("}")
+
+    def mig(self, nvml: Library, *, whole: bool, slow: bool) -> object:
+        """Whether it is divided. That takes 1 ms to ask, so it is not asked while nothing speaks of a change:
+
+        the use of the `whole` GPU is told only of one that is not divided.
+        """
+        if slow or self._mig is None or whole == (self._mig is True):
+            self._mig = known(nvml_child.mig_mode, nvml, self.handle)
+        return self._mig
+
+    def fan(self, nvml: Library, *, slow: bool) -> object:
+        """That there is none takes 0.7 ms to be told, so it is asked seldom."""
+        if slow or not self._no_fan:
+            self._no_fan = {}
+            try:
+                return number_of(nvml, "nvmlDeviceGetFanSpeed", self.handle)
+            except CallError as error:
+                told: Value = {"is": "missing", "reason": str(error)}
+                if error.code != NOT_SUPPORTED:
+                    return told
+                self._no_fan = told
+        return self._no_fan
 
 
 class Watch:
@@ -112,13 +136,9 @@ class Watch:
             if slow:
                 device.remember(watch_slow.look(self.nvml, device.handle, device.counters, self.throughput))
             try:
-                mig = known(nvml_child.mig_mode, self.nvml, device.handle)
-                divided = migs(self.nvml, device.handle) if mig is True else []
-                now = {
-                    "mig": mig,
-                    "instances": instances(self.nvml, device, divided, slow=slow),
-                    **gpu(self.nvml, device),
-                }
+                now = gpu(self.nvml, device, slow=slow)
+                divided = migs(self.nvml, device.handle) if now["mig"] is True else []
+                now["instances"] = instances(self.nvml, device, divided, slow=slow)
                 gpus.append(f"{device.beginning}, {json.dumps(now).removeprefix('{')}")
                 processes += device.running.look(self.nvml, device.handle, divided)
             except CallError as error:
@@ -151,13 +171,15 @@ class Watch:
         return found
 
 
-def gpu(nvml: Library, device: Device) -> Value:
-    """What changes from second to second."""
+def gpu(nvml: Library, device: Device, *, slow: bool) -> Value:
+    """What changes from second to second, but the instances."""
     handle = device.handle
     rarely = device.slow
+    used = utilization(nvml, handle)
     power = known(number_of, nvml, "nvmlDeviceGetPowerUsage", handle)
     return {
-        "utilization": utilization(nvml, handle),
+        "utilization": used,
+        "mig": device.mig(nvml, whole=isinstance(used["gpu"], int), slow=slow),
         "memory": memory(nvml, handle),
         "temperature": {
             "gpu": known(number_of, nvml, "nvmlDeviceGetTemperature", handle, 0),
@@ -169,7 +191,7 @@ def gpu(nvml: Library, device: Device) -> Value:
             name: known(number_of, nvml, "nvmlDeviceGetClockInfo", handle, kind)
             for kind, name in enumerate(("graphics", "sm", "memory", "video"))
         },
-        "fan": known(number_of, nvml, "nvmlDeviceGetFanSpeed", handle),
+        "fan": device.fan(nvml, slow=slow),
         "pstate": known(pstate, nvml, handle),
         "throttle": known(throttle, nvml, handle),
     }

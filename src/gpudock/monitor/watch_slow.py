@@ -28,13 +28,21 @@ Value = dict[str, object]
 
 
 class Counters:
-    """Of one GPU: counters as they were at the last look, which makes them rates."""
+    """Of one GPU: counters as they were at the last look, which makes them rates, and what never changes."""
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[float, float]] = {}
+        self._clocks_max: Value = {}
         self.blocking: Value = {}  # what Throughput read
         self.profiler = Profiler()
         self.instances: dict[int, Profiler] = {}  # by number of the GPU instance
+
+    def clocks_max(self, ask: "Callable[[str, int], object]") -> Value:
+        """They are the same for ever, and each takes 2 ms to ask: once all four were told, that is done."""
+        if not self._clocks_max or not all(isinstance(each, int) for each in self._clocks_max.values()):
+            names = ("graphics", "sm", "memory", "video")
+            self._clocks_max = {name: ask("nvmlDeviceGetMaxClockInfo", kind) for kind, name in enumerate(names)}
+        return self._clocks_max
 
     def rate(self, name: str, value: object) -> object:
         """Of a counter, a second; a value that is missing stays so, and one that went back starts anew."""
@@ -102,10 +110,7 @@ def look(nvml: Library, handle: Handle, counters: Counters, throughput: Throughp
             "highest": highest,
         },
         "energy": thousandth("nvmlDeviceGetTotalEnergyConsumption", 8),
-        "clocks_max": {
-            name: ask("nvmlDeviceGetMaxClockInfo", kind)
-            for kind, name in enumerate(("graphics", "sm", "memory", "video"))
-        },
+        "clocks_max": counters.clocks_max(ask),
         "ecc": {
             "enabled": known(ecc_mode, nvml, handle),
             "corrected_volatile": ask("nvmlDeviceGetTotalEccErrors", CORRECTED, VOLATILE, size=8),
