@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gpudock.engine.flags import Arguments
     from gpudock.engine.local import Here, Refresh
     from gpudock.engine.prepare import Tools
+    from gpudock.env.owner import Owner
     from gpudock.plan.request import Request
 
 WHICH_ENGINE = (
@@ -112,7 +113,9 @@ def _engine(verb: str, arguments: "Arguments", environment: "Mapping[str, str]")
     from gpudock.engine import flags, prepare
     from gpudock.engine.base import Wish
     from gpudock.engine.image import PullFailed
+    from gpudock.env import owner
 
+    arguments = owned(arguments, owner.here(environment))
     files = {path: file_text(path) for path in arguments.values.get("env-file", ())}
     wish = Wish(verb, arguments, request, flags.environment(arguments, files, dict(environment)))
     try:
@@ -122,6 +125,16 @@ def _engine(verb: str, arguments: "Arguments", environment: "Mapping[str, str]")
     for note in decision.notes:
         say(note)
     return become(decision.argv, dry_run=arguments.dry_run)
+
+
+def owned(arguments: "Arguments", who: "Owner") -> "Arguments":
+    """With labels that say whose container it is, as an environment's: to the machine everybody in it may be root."""
+    from gpudock.engine import labels
+
+    if not who.uid or any(labels.OWNER in word for word in arguments.flags):  # root's, or it was said already
+        return arguments
+    mine = ("--label", f"{labels.OWNER}={who.name}", "--label", f"{labels.OWNER_UID}={who.uid}")
+    return arguments._replace(flags=(*mine, *arguments.flags))
 
 
 def _elsewhere(verb: str, arguments: "Arguments", request: "Request | None", environment: "Mapping[str, str]") -> int:

@@ -61,7 +61,7 @@ def _by_label(container: Container | None, names: Names) -> Owner | None:
     if not claimed and uid is None:
         return None
     known = names.name(uid) if uid is not None else ""
-    return Owner(name=claimed if not known or known.startswith("#") else known, uid=uid, source="label")
+    return Owner(name=(claimed or known) if known.startswith("#") else known or claimed, uid=uid, source="label")
 
 
 def _by_group(container: Container | None, pod: Pod | None) -> Owner | None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gpudock.cli.run import _no_pull
+from gpudock.cli.run import _no_pull, owned
+from gpudock.engine import flags
+from gpudock.env.owner import Owner
 from gpudock.errors import EngineError, GpudockError, UsageError
 from gpudock.facts.engine import Engine
 from gpudock.host import codec
@@ -52,6 +54,15 @@ def test_without_gpus_it_is_the_engines_own_command(gpus: tuple[str, ...], added
     found = ran("--dry-run", "--rm", *gpus, "-e", "A=b c", "image", "sh", "-c", "echo --gpus")
     assert found.stdout == f"podman run --rm -e 'A=b c'{added} image sh -c 'echo --gpus'\n"
     assert found.exit_code == 0
+
+
+def test_a_container_says_whose_it_is() -> None:
+    given = flags.scan(("--rm", "--gpus", "all", "image"))
+    mine = ("--label", "gpudock.owner=alice", "--label", "gpudock.owner.uid=1000", "--rm")
+    assert owned(given, Owner(1000, 1000, "alice")).flags == mine
+    assert owned(given, Owner(0, 0, "root")) == given
+    said = flags.scan(("--label", "gpudock.owner=course-7", "--gpus", "all", "image"))
+    assert owned(said, Owner(1000, 1000, "alice")) == said
 
 
 def test_a_named_docker(path: Path) -> None:

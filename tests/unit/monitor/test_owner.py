@@ -42,6 +42,7 @@ def test_a_label_of_the_machines_engine_is_believed() -> None:
     assert who(ROOTS, gpudock__owner="carol", gpudock__owner__uid="4000") == Owner(
         name="carol", uid=4000, source="label"
     )
+    assert who(ROOTS, gpudock__owner__uid="4000") == Owner(name="#4000", uid=4000, source="label")
     assert who(ROOTS, gpudock__owner="mallory", gpudock__owner__uid="1000") == Owner(
         name="alice", uid=1000, source="label"
     )
