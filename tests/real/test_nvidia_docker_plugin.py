@@ -328,6 +328,7 @@ def follows_and_nobody_sees_a_mixture(own: Daemon, gpudock: Product, docker20: E
     with failing(containers) as load:
         try:
             gpudock("simulate", "upgrade", str(gpudock.gpus), NEWER)
+            assert own.get("/docker/cli")[0] == 500  # nobody is told of no GPU
             gpudock.refresh()
             wait_for(lambda: fixed.readlink().name == NEWER)  # the daemon follows by itself
             wait_for(lambda: NEWER in seen or not load.is_alive(), 60)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import glob
 import os
 import signal
 import socket
@@ -40,7 +41,7 @@ class Daemon:
     def __init__(self, settings: Settings, plan: Callable[[], Plan], switch: str, log: Log) -> None:
         self._settings, self._plan, self._switch, self._log = settings, plan, switch, log
         self._volumes = Volumes(settings.volumes, plan)
-        self._source = Source(plan, proc.run, log)
+        self._source = Source(plan, self._has_gpus, proc.run, log)
 
     def run(self) -> None:
         """Serve until TERM or INT. Raises GpudockError when it cannot begin."""
@@ -56,6 +57,10 @@ class Daemon:
             stack.enter_context(_spec(self._settings))
             asyncio.run(self._serve(plugin, rest))
         self._log("Successfully terminated")
+
+    def _has_gpus(self) -> bool:
+        """A driver has some, or there was a plan for them."""
+        return any(map(glob.glob, (glob.escape(self._switch), "/proc/driver/nvidia/gpus/*", "/dev/dxg")))
 
     def _discover(self) -> None:
         plan = self._source.plan()

@@ -77,7 +77,7 @@ class RestApi:
             asked = parse_qs(query, keep_blank_values=True, max_num_fields=64, errors="replace")
         except ValueError:
             raise _WrongError("400 Bad Request") from None
-        plan = self._source.plan()
+        plan = self._source.served()
         devices, volumes = _devices(asked, plan), _volumes(asked, plan)
         return {"VolumeDriver": v1_devices.DRIVER, "Volumes": volumes, "Devices": devices}
 

@@ -54,10 +54,12 @@ class _Asked(Generic[T]):
 
 
 class Source:
-    """`plan` gives the plan in force or raises a GpudockError."""
+    """`plan` gives the plan in force or raises a GpudockError; `gpus` tells whether there are some, for which a plan is
+    to be.
+    """
 
-    def __init__(self, plan: Callable[[], Plan], run: Runner, log: Log) -> None:
-        self._plan, self._log = plan, log
+    def __init__(self, plan: Callable[[], Plan], gpus: Callable[[], bool], run: Runner, log: Log) -> None:
+        self._plan, self._gpus, self._log = plan, gpus, log
         self._problem = ""
         nvml, cuda = "lib64/libnvidia-ml.so.1", "lib64/libcuda.so.1"
         self._limits = _Asked(lambda tree: nvml_sample.limits(run, f"{tree}/{nvml}"), FOR_EVER, log)
@@ -76,9 +78,18 @@ class Source:
         self._problem = ""
         return found
 
+    def served(self) -> Plan | None:
+        """The plan that clients are told of; None: there is no GPU. Raises HostError where there are some that are not
+        set up: whoever is told of none starts containers without them.
+        """
+        found = self.plan()
+        if found is None and self._gpus():
+            raise HostError("There are GPUs, and what containers need for them is not known.", why=self._problem)
+        return found
+
     def host(self) -> Host:
-        """What does not change while a driver is loaded."""
-        plan = self.plan()
+        """What does not change while a driver is loaded. Raises HostError, as `served`."""
+        plan = self.served()
         if plan is None:
             return Host(None, {}, {}, {})
         limits, cuda = self._limits.get(_tree(plan)), self._cuda.get(_tree(plan))

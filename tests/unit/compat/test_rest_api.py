@@ -24,12 +24,14 @@ CONTROL = "--volume-driver=nvidia-docker --volume=nvidia_driver_367.57:/usr/loca
 
 
 class Rest:
-    def __init__(self, driver: Driver | None = None, *, there: bool = True, made: Plan | None = None) -> None:
+    def __init__(
+        self, driver: Driver | None = None, *, there: bool = True, loaded: bool = False, made: Plan | None = None
+    ) -> None:
         self.made = made
         self.driver = driver or Driver()
         self.there = there
         self.log: list[str] = []
-        self.api = RestApi(Source(self.plan, self.driver, self.log.append), self.log.append, local=True)
+        self.api = RestApi(Source(self.plan, lambda: loaded, self.driver, self.log.append), self.log.append, local=True)
 
     def plan(self) -> Plan:
         if not self.there:
@@ -152,6 +154,15 @@ def test_without_gpus_the_lists_are_empty() -> None:
     assert rest.get("/docker/cli?dev=0").body == b"invalid device: 0\n"
     assert rest.get("/mesos/cli").body.endswith(b"--resources=gpus:{}")
     assert rest.log == ["Error: No NVIDIA driver was found. To mend it: install it"]  # once
+
+
+@pytest.mark.parametrize("path", ["/gpu/info", "/gpu/status/json", "/docker/cli", "/docker/cli/json", "/mesos/cli"])
+def test_gpus_that_are_not_set_up_are_no_empty_list(path: str) -> None:
+    """After a driver upgrade, until gpudock refresh: docker run $(curl …/docker/cli) would start without a GPU."""
+    rest = Rest(there=False, loaded=True)
+    reply = rest.get(path)
+    assert (reply.status, reply.body) == (500, b"internal error, check logs for details\n")
+    assert "No NVIDIA driver was found. To mend it: install it" in rest.log[-1]
 
 
 def test_a_driver_that_does_not_answer_hides_only_what_it_would_say() -> None:

@@ -62,6 +62,7 @@ def needs(address: str, devices: tuple[str, ...] = (), *, seconds: float = 10.0,
         raise EngineError(
             f"nvidia-docker-plugin at {quote(address)} does not tell what containers need.",
             why=f"status {status}: {quote(text.strip(), 200)}",
+            mend="see its log: journalctl -u nvidia-docker",
         )
     return _read(address, text)
 
