@@ -131,7 +131,7 @@ def run(parts: Sequence[Part]) -> int:
             print("both parts are told to end", flush=True)
             for part in parts:
                 if not part.done():
-                    os.killpg(part.process.pid, signal.SIGINT)
+                    part.process.send_signal(signal.SIGINT)  # not to what it runs: it ends that in order
     in_order = sorted(parts, key=lambda part: part.process.returncode != 0)
     for part in in_order:
         print(f"\n===== the part {part.name}\n{part.text()}", flush=True)
