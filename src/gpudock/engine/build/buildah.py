@@ -3,7 +3,7 @@ knows it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gpudock.engine import detect
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NAME = "buildah"
 FIRST_CDI = (1, 36)
+OVERRIDE = "CONTAINERS_CONF_OVERRIDE"  # names a file of settings that is read after all others
 
 
 class Buildah(Podman):
@@ -55,6 +56,11 @@ def clients(own: Mapping[str, str], machine: detect.Machine) -> tuple[Client, ..
     elif wanted or here is None or any(map(machine.program, detect.NAMES)):
         return detect.clients(own, machine)
     return (Buildah(here, Endpoint("unix://")),)
+
+
+def looking_in(folders: Sequence[str]) -> str:
+    """A containers.conf by which builds look for CDI specifications there too; else they know /etc/cdi alone."""
+    return f"[engine]\ncdi_spec_dirs = [{', '.join(map(json.dumps, folders))}, {{append=true}}]\n"
 
 
 def build_words(client: Client, runtime: str | None) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from gpudock import proc
@@ -53,6 +54,11 @@ class _Decided(NamedTuple):
         return allowed if found.driver == "docker" else (*allowed, "--load")
 
     @property
+    def folders(self) -> tuple[str, ...]:
+        """Where CDI specifications may be."""
+        return tuple(dict.fromkeys((*self.answer.cdi_folders, *filter(None, (self.gpus.folder,)))))
+
+    @property
     def rewritten(self) -> Dockerfile | None:
         """The file with GPUs in its steps; None where it stays the user's own."""
         if self.file is None or self.way is way.STEPS:
@@ -74,9 +80,9 @@ def perform(arguments: Arguments, request: Request, clients: tuple[Client, ...],
         _print(decided, arguments)
         return 0
     folder = tempfile.mkdtemp(prefix="gpudock-build-")
-    classic = {**tools.environment, "DOCKER_BUILDKIT": "0"} if decided.way is way.BY_DEFAULT else None
+    own = _environment(decided, tools.environment, folder)
     cdi = decided.answer.cdi
-    work = Work(decided.client, arguments, decided.gpus, tools, folder, decided.command, classic, cdi)
+    work = Work(decided.client, arguments, decided.gpus, tools, folder, decided.command, own, cdi)
     try:
         verify.forget(arguments)
         image = _built(work, decided)
@@ -87,11 +93,24 @@ def perform(arguments: Arguments, request: Request, clients: tuple[Client, ...],
             tools.say(f"tagged {tag}")
     except FailedError as failure:
         if decided.way is way.DEVICE:
-            tools.say(way.REFUSED_BY_RUNC)
+            for hint in way.HINTS:
+                tools.say(hint)
         return failure.code
     finally:
         shutil.rmtree(folder)
     return 0
+
+
+def _environment(decided: _Decided, environment: Mapping[str, str], folder: str) -> dict[str, str] | None:
+    """For the build; None: the user's own. `folder`: the build's."""
+    if decided.way is way.BY_DEFAULT:
+        return {**environment, "DOCKER_BUILDKIT": "0"}
+    if decided.way is way.DEVICE and not decided.answer.remote and buildah.OVERRIDE not in environment:
+        path = os.path.join(folder, "containers.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(buildah.looking_in(decided.folders))
+        return {**environment, buildah.OVERRIDE: path}
+    return None
 
 
 def _built(work: Work, decided: _Decided) -> str:
@@ -161,6 +180,8 @@ def _print(decided: _Decided, arguments: Arguments) -> None:
     words = (*decided.command, *arguments.words(*without), *decided.flags, *named, *arguments.contexts)
     environment = "DOCKER_BUILDKIT=0 " if decided.way is way.BY_DEFAULT else ""
     lines = [environment + shlex.join(words)]
+    if decided.way is way.DEVICE and not decided.answer.remote:
+        lines.insert(0, f"# with {', '.join(decided.folders)} among cdi_spec_dirs of containers.conf")
     if file is not None:
         lines.append(file.text().rstrip())
     elif decided.file is not None:

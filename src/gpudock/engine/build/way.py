@@ -86,13 +86,17 @@ def with_file(way: Way | None, client: Client, answer: Answer, file: Dockerfile)
 
 
 # buildah (1.43 still) lists each CDI device a second time for the device cgroup, without a kind of access.
-REFUSED_BY_RUNC = (
-    'where the runtime says "device access … cannot be empty": runc refuses what buildah writes, crun does not'
+HINTS = (
+    (
+        'where the runtime says "device access … cannot be empty" or "devices.allow": it works with crun, on control '
+        "groups of version 2, or with gpudock's runtime: sudo gpudock refresh"
+    ),
+    'where it says "unresolvable CDI devices": its build looks into what cdi_spec_dirs of containers.conf names',
 )
 
 
 def _of_podman(name: str, answer: Answer, facts: Facts) -> Way:
-    # The runtime first: see REFUSED_BY_RUNC.
+    # The runtime first: see HINTS.
     if facts.runtime is not None and not answer.remote:
         return BY_RUNTIME
     if answer.cdi if name == buildah.NAME else numbers(answer.version) >= PODMAN_CDI:

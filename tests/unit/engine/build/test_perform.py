@@ -1,20 +1,26 @@
 """A whole build against recorded answers of an engine: what is asked for, in which order, and what is cleaned up."""
 
 import json
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
-from gpudock.engine.build import steps, verify
+from gpudock.engine.build import gpus, steps, verify
 from gpudock.engine.build.arguments import scan
 from gpudock.engine.build.dockerfile import parse
 from gpudock.engine.build.driver_files import Driver
 from gpudock.engine.build.gpus import Gpus
+from gpudock.engine.build.perform import perform
 from gpudock.engine.build.work import FailedError, Tools, Work
+from gpudock.engine.endpoint import Endpoint
+from gpudock.engine.local import Here
 from gpudock.engine.offer import Chosen
+from gpudock.engine.podman import Podman
 from gpudock.errors import EngineError, GpudockError, RefusedError
+from gpudock.plan.request import ALL, Request
 from gpudock.plan.requirement import Properties
 from gpudock.proc import Command, Result
 from unit.engine.build.archives import digest, reader, saved, tar
@@ -115,6 +121,38 @@ def test_without_cdi_dockers_own_flag() -> None:
     assert steps.devices(GPUS, cdi=False) == (
         *("--runtime", "gpudock", "--gpus", '"device=GPU-1","capabilities=compute,utility"'),
     )
+
+
+@pytest.mark.parametrize(
+    ("own", "endpoint", "told"),
+    [
+        ({}, "unix:///run/p.sock", True),
+        ({}, "", False),
+        ({"CONTAINERS_CONF_OVERRIDE": "mine"}, "unix:///p.sock", False),
+    ],
+)
+def test_a_build_of_podmans_own_is_told_where_specifications_are(
+    own: dict[str, str], endpoint: str, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By itself it looks into /etc/cdi alone. Not told are one on another machine, and one that the user has told."""
+    monkeypatch.setattr(gpus, "find", lambda *_: GPUS._replace(folder="/mine"))
+    found: list[object] = []
+    said: list[str] = []
+
+    def attached(argv: tuple[str, ...], env: Mapping[str, str] | None) -> int:
+        assert argv[-6:-4] == ("--device", "nvidia.com/gpu=0.compute.utility")
+        found.append(env and tomllib.loads(Path(env["CONTAINERS_CONF_OVERRIDE"]).read_text())["engine"])
+        return 3
+
+    engine = Engine()
+    tools = Tools(
+        lambda _: Result(0, "podman version 5.6.0", ""), attached, engine.show, engine.reading, said.append, own
+    )
+    client = Podman("/usr/bin/podman", Endpoint(endpoint))
+    arguments = scan((str(tmp_path), "--network=host"))
+    assert perform(arguments, Request(ALL), (client,), Here(()), tools) == 3
+    assert found == [{"cdi_spec_dirs": ["/etc/cdi", "/var/run/cdi", "/mine", {"append": True}]} if told else None]
+    assert any("devices.allow" in line for line in said)
 
 
 def test_an_image_is_named_after_it_was_looked_at(tmp_path: Path) -> None:
