@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from gpudock import __version__
 from gpudock.facts.base import Missing
 from gpudock.monitor.metric import Family, Kind, Metric, Value, with_label, written
-from gpudock.monitor.metrics_smi import hertz, ratio
+from gpudock.monitor.metrics_smi import REASONS, hertz, ratio
 from gpudock.monitor.sample import Gpu, Instance, Memory, Sample, Utilization
 
 
@@ -43,10 +43,6 @@ _MEMORY: tuple[tuple[str, str, Callable[[Memory], Value]], ...] = (
     ("memory_used_bytes", "Memory that programs use.", lambda memory: memory.used),
     ("memory_free_bytes", "Memory that is free.", lambda memory: memory.free),
     ("memory_reserved_bytes", "Memory that the driver keeps for itself.", lambda memory: memory.reserved),
-)
-_REASONS = (
-    *("gpu_idle", "applications_clocks_setting", "sw_power_cap", "hw_slowdown", "sync_boost", "sw_thermal_slowdown"),
-    *("hw_thermal_slowdown", "hw_power_brake_slowdown", "display_clock_setting"),
 )
 
 
@@ -151,7 +147,7 @@ def _clocks(gpu: Gpu) -> Iterator[tuple[str, Value]]:
 
 def _throttled(gpu: Gpu) -> Iterator[tuple[str, Value]]:
     if not isinstance(gpu.throttle, Missing):
-        for reason in _REASONS:
+        for reason in (*REASONS, "display_clock_setting"):
             yield reason, int(reason in gpu.throttle)
 
 

@@ -73,7 +73,7 @@ _TABLE: tuple[tuple[str, Callable[[Gpu], Value]], ...] = (
     ("fabric_state", lambda gpu: gpu.fabric),
     ("gpu_recovery_action", lambda gpu: gpu.recovery),
 )
-_REASONS = (
+REASONS = (
     *("gpu_idle", "applications_clocks_setting", "sw_power_cap", "hw_slowdown", "sync_boost", "sw_thermal_slowdown"),
     *("hw_thermal_slowdown", "hw_power_brake_slowdown"),
 )
@@ -108,7 +108,7 @@ _APPS = _family("compute_apps_last_collect_success", what="Whether the processes
 
 FAMILIES = (
     *(_family(name) for name, _ in _TABLE),
-    *(_family(f"clocks_{spelling}_reasons_{reason}") for spelling in ("event", "throttle") for reason in _REASONS),
+    *(_family(f"clocks_{spelling}_reasons_{reason}") for spelling in ("event", "throttle") for reason in REASONS),
     *(_family(name) for name, _ in _MIG),
     *(_INFO, _ENERGY, _XIDS, _XID_TIME, _MIG_INFO, _SUCCESS, _WHEN, _TOOK, _CODE, _APPS),
 )
@@ -166,7 +166,7 @@ def _info(gpu: Gpu, sample: Sample) -> Iterable[tuple[str, str]]:
 
 def _reasons(labels: list[tuple[Gpu, str]]) -> Iterator[Metric]:
     for spelling in ("event", "throttle"):
-        for reason in _REASONS:
+        for reason in REASONS:
             family = _family(f"clocks_{spelling}_reasons_{reason}")
             series = [
                 (label, None if isinstance(gpu.throttle, Missing) else int(reason in gpu.throttle))
@@ -202,7 +202,7 @@ def _mig(gpus: Iterable[Gpu]) -> Iterator[Metric]:
 def _apps(sample: Sample) -> Iterator[Metric]:
     labels = [
         (each, written([("uuid", uuid(each.gpu)), ("pid", str(each.pid)), ("process_name", each.name)]))
-        for each in {(each.gpu, each.pid): each for each in sample.processes}.values()
+        for each in {(each.gpu, each.pid): each for each in sample.processes if each.kind != "G"}.values()
     ]
     yield Metric(_APP_MEMORY, [(label, each.memory) for each, label in labels])
     yield Metric(_APP_INFO, [(label, 1) for _, label in labels])

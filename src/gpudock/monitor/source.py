@@ -6,7 +6,6 @@ from gpudock.facts.base import Missing
 from gpudock.monitor.sample import Part, Sample
 
 By = Literal["user", "container", "env", "gpu", "day"]
-BYS: tuple[By, ...] = ("user", "container", "env", "gpu", "day")
 Metric = Literal["utilization", "memory", "power", "temperature", "held"]
 # What a series is of: "gpu" has all metrics; "user", "container" and "env" have utilization, memory and held.
 Subject = Literal["gpu", "user", "container", "env"]
