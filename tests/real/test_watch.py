@@ -260,14 +260,38 @@ def test_a_driver_that_keeps_failing_is_asked_less_often(start: Callable[[], Wat
 
 def test_a_lost_gpu_does_not_hide_the_other(start: Callable[[], Watcher], machine: Path) -> None:
     watcher = start()
-    (machine / "faults").write_text("nvmlDeviceGetMinorNumber error:15\n")
+    (machine / "faults").write_text("lost 1\n")
     told = answer(watcher.look(slow=True))
-    assert told.gpus == ()
-    assert told.problems == tuple(f"GPU {index}: nvmlDeviceGetMinorNumber: GPU is lost" for index in (0, 1))
+    assert [each.index for each in told.gpus] == [0]
+    assert {each.gpu for each in told.processes} == {told.gpus[0].uuid}
+    assert told.problems == ("GPU 1: nvmlDeviceGetHandleByIndex_v2: GPU is lost",)
     (machine / "faults").unlink()
-    assert answer(watcher.look(slow=True)).gpus == ()
-    watcher._began -= watch.RENEW + 1  # later a new child finds them again
+    assert len(answer(watcher.look(slow=True)).gpus) == 1
+    watcher._began -= watch.RENEW + 1  # later a new child finds it again
     assert len(answer(watcher.look(slow=True)).gpus) == 2
+
+
+def test_a_gpu_that_falls_off_the_bus_while_it_is_watched_is_said_to_be_lost(
+    start: Callable[[], Watcher], machine: Path
+) -> None:
+    watcher = start()
+    assert len(answer(watcher.look(slow=True)).gpus) == 2
+    (machine / "faults").write_text("lost 0\n")
+    told = answer(watcher.look(slow=False))
+    assert isinstance(told.gpus[0].memory.used, Missing)
+    assert isinstance(told.gpus[1].memory.used, int)
+    assert {each.gpu for each in told.processes} == {told.gpus[1].uuid}
+    assert [each.partition(": ")[0] for each in told.problems] == ["GPU 0"]
+    assert told.problems[0].endswith("GPU is lost")
+
+
+def test_where_all_gpus_are_lost_nothing_is_known(start: Callable[[], Watcher], machine: Path) -> None:
+    watcher = start()
+    (machine / "faults").write_text("lost 0\nlost 1\n")
+    why = "; ".join(f"GPU {index}: nvmlDeviceGetHandleByIndex_v2: GPU is lost" for index in (0, 1))
+    assert watcher.look(slow=True) == Missing(why)
+    (machine / "faults").unlink()
+    assert len(answer(watcher.look(slow=True)).gpus) == 2  # by a new child
 
 
 def test_a_reading_that_fails_says_so_and_nothing_else(start: Callable[[], Watcher], machine: Path) -> None:

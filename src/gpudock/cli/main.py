@@ -1,5 +1,7 @@
 """The program `gpudock`: finds the verb, runs it, and is the only place where errors become text and exit codes."""
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -7,7 +9,7 @@ from collections.abc import Callable, Sequence
 from gpudock import __version__
 from gpudock.cli.terminal import say
 from gpudock.cli.verb import Verb, Verbs
-from gpudock.errors import GpudockError
+from gpudock.errors import GpudockError, HostError
 
 # verb -> (module of this package, name in it, line for --help). Modules are imported when called.
 VERBS = {
@@ -73,18 +75,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def bounded(work: Callable[[], object], failed: Callable[[GpudockError], int] | None = None) -> int:
     """The exit code of `work`, whatever it raises. `failed` says an expected error in its own way, and its code."""
     try:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # a name in Chinese must not end what writes EUC-JP
         code = work()
+        print(end="", flush=True)
     except GpudockError as error:
         code = (failed or print_error)(error)
     except KeyboardInterrupt:
         say("interrupted")
         code = INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         code = 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            return _report_defect(error)
+        _write_no_more()
+        say(f"{error}\n  why:  what was to be written has no room\n  mend: make room, or write it somewhere else")
+        code = HostError.exit_code
     except Exception as error:  # noqa: BLE001  the boundary: a user never sees a bare traceback
         code = _report_defect(error)
     return code if isinstance(code, int) else 0
+
+
+def _write_no_more() -> None:
+    """What is still in the buffer would fail again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_error(error: GpudockError) -> int:

@@ -60,7 +60,7 @@ def status(
         print(encode(sample).decode())
     else:
         show(render(sample))
-    return LACKING if isinstance(sample.gpus, Missing) else 0
+    return LACKING if isinstance(sample.gpus, Missing) or not sample.gpus else 0
 
 
 def _draw(text: str, *, again: bool) -> None:

@@ -17,6 +17,8 @@ def render(sample: Sample) -> str:
     parts = [_head(sample)]
     if isinstance(sample.gpus, Missing):
         parts.append(f"No GPU can be shown: {sample.gpus.reason}.\n`gpudock doctor` looks for the cause.")
+    elif not sample.gpus:
+        parts.append("This machine has no GPU that the driver sees. `gpudock doctor` looks for the cause.")
     else:
         parts.append(
             aligned([GPU_HEAD, *(row for gpu in sample.gpus for row in _gpu(gpu, sample))], right={2, 3, 4, 5})

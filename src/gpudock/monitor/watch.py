@@ -132,6 +132,9 @@ class Watcher:
         if answer.error:
             self.close()
             return self._failed(one_line(answer.error))
+        if answer.problems and not answer.gpus:  # all are lost: a new child has to look for them
+            self.close()
+            return self._failed("; ".join(map(one_line, answer.problems)))
         self._failures, self._whole = 0, not answer.problems
         if time.monotonic() < self._slow_from:
             left_out = f"{self._crash}, so limits, errors and traffic are not read"

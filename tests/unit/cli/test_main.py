@@ -1,5 +1,6 @@
 """The error boundary: what a user sees and the exit code, for each way in which a command ends."""
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 
 from gpudock import __version__
 from gpudock.cli import main as boundary
+from gpudock.cli.terminal import show
 from gpudock.cli.verb import Verb
 from gpudock.errors import EngineError, GpudockError, HostError, InputError, RefusedError, UsageError
 
@@ -115,3 +117,27 @@ def test_version_and_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[-len(boundary.VERBS) :]] == list(
         boundary.VERBS
     )
+
+
+def test_a_name_that_the_terminal_cannot_write_ends_nothing(
+    ends: Callable[[Callable[[], object]], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="euc_jp"))
+    assert ends(lambda: show("日本 习")) == 0
+    assert written.getvalue().decode("euc_jp") == "日本 \\u4e60\n"
+
+
+def test_output_that_finds_no_room_is_no_defect(
+    ends: Callable[[Callable[[], object]], int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert ends(lambda: show("a line")) == HostError.exit_code
+    said = capsys.readouterr().err
+    assert said.startswith("gpudock: [Errno 28] No space left on device\n  why: ")
+    assert "defect" not in said
+
+
+def test_another_error_of_the_system_is_a_defect(ends: Callable[[Callable[[], object]], int]) -> None:
+    assert ends(raising(OSError(5, "Input/output error"))) == boundary.UNEXPECTED

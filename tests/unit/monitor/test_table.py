@@ -34,6 +34,8 @@ def test_no_gpu_and_no_process_are_said() -> None:
     assert "No GPU can be shown: there is no NVIDIA driver." in lines(
         Sample(time=1.0, gpus=Missing("there is no NVIDIA driver"))
     )
+    none = lines(demo.sample(gpus=(), processes=(), containers=(), people=()))
+    assert none[1:] == ["This machine has no GPU that the driver sees. `gpudock doctor` looks for the cause."]
     assert "No process uses a GPU." in lines(demo.sample(processes=(), containers=(), people=()))
 
 

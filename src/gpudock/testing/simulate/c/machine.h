@@ -127,12 +127,17 @@ static int same_word(const char **text, const char *word)
     return 1;
 }
 
-/* The file "faults": lines like "nvmlDeviceGetPowerUsage hang" or "nvmlInit_v2 error:15". */
+static unsigned long long lost; /* GPUs that fell off the bus, a bit each; as of the last call */
+
+/* The file "faults": lines like "nvmlDeviceGetPowerUsage hang", "nvmlInit_v2 error:15", or "lost 1" for the second GPU. */
 static int fault_beside(const char *function, struct fault *found)
 {
     char text[2048];
     beside("faults", text, sizeof text);
+    lost = 0;
     for (const char *line = text; *line;) {
+        if (same_word(&line, "lost"))
+            lost |= 1ull << (digits(&line) & 63);
         if (same_word(&line, function) && *line++ == ' ') {
             found->code = 0;
             found->kind = same_word(&line, "hang") ? FAULT_HANG : same_word(&line, "stuck") ? FAULT_STUCK

@@ -3,7 +3,7 @@
 
 enum {
     SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NO_PERMISSION = 4, NOT_FOUND = 6,
-    INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9, LIB_RM_VERSION_MISMATCH = 18, ARGUMENT_VERSION_MISMATCH = 25, UNKNOWN = 999,
+    INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15, LIB_RM_VERSION_MISMATCH = 18, ARGUMENT_VERSION_MISMATCH = 25, UNKNOWN = 999,
 };
 
 #define API(name) __attribute__((visibility("default"))) int name
@@ -16,7 +16,9 @@ enum {
 #define GPU(handle, otherwise) \
     const struct gpu *gpu = as_gpu(handle); \
     if (!gpu) \
-        return as_instance(handle) ? (otherwise) : INVALID_ARGUMENT
+        return as_instance(handle) ? (otherwise) : INVALID_ARGUMENT; \
+    if (is_lost(gpu)) \
+        return GPU_IS_LOST
 #define INSTANCE(handle, otherwise) \
     const struct instance *instance = as_instance(handle); \
     if (!instance) \
@@ -56,6 +58,11 @@ static const struct gpu *as_gpu(const void *handle)
         if (handle == seen[i])
             return seen[i];
     return NULL;
+}
+
+static int is_lost(const struct gpu *gpu)
+{
+    return lost >> (gpu - gpus) & 1;
 }
 
 static const struct instance *as_instance(const void *handle)
@@ -191,7 +198,7 @@ static int by_index(unsigned index, const void **device)
     if (index >= seen_count || !device)
         return INVALID_ARGUMENT;
     *device = seen[index];
-    return SUCCESS;
+    return is_lost(seen[index]) ? GPU_IS_LOST : SUCCESS;
 }
 API(nvmlDeviceGetHandleByIndex)(unsigned index, const void **device)
 {
@@ -996,6 +1003,8 @@ static int memory(const void *device, struct memory_v2 *to)
     const struct gpu *gpu = owner(device);
     if (!gpu || !to)
         return INVALID_ARGUMENT;
+    if (is_lost(gpu))
+        return GPU_IS_LOST;
     to->total = instance ? instance->memory : gpu->memory;
     to->reserved = instance ? 0 : gpu->reserved;
     to->used = 0;
@@ -1041,6 +1050,8 @@ static int running(const void *device, int graphics, unsigned *count, void *to, 
     unsigned found = 0, room;
     if (!owner(device) || !count)
         return INVALID_ARGUMENT;
+    if (is_lost(owner(device)))
+        return GPU_IS_LOST;
     room = to ? *count : 0;
     unsigned everybody;
     const struct process *now = running_now(&everybody);
