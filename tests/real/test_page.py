@@ -90,6 +90,18 @@ def test_what_is_not_known_is_never_a_number(opened: Open) -> None:
     expect(page.locator("#people tr", has_text="eve").locator("td").nth(1)).to_have_text("?")
 
 
+def test_what_is_half_known_says_why_it_is_not_whole(opened: Open) -> None:
+    def silent(sample: Any) -> Any:
+        first = sample.gpus[0]
+        power = replace(first.power, draw=Missing("GPU is lost"), limit=700.0, enforced=700.0)
+        return replace(sample, gpus=(replace(first, power=power), *sample.gpus[1:]))
+
+    with serving(SceneSource(silent)) as address:
+        power = opened(address, empty=True).locator(".card").first.locator(".power abbr")
+        expect(power).to_have_text("? of 700 W")
+        expect(power).to_have_attribute("title", "unknown: GPU is lost")
+
+
 def test_a_divided_gpu_is_as_busy_as_its_instances(opened: Open) -> None:
     def divided(sample: Any) -> Any:
         made = [
@@ -158,6 +170,9 @@ def test_nothing_is_wider_than_the_window(opened: Open) -> None:
         for width in (1280, 768, 390, 320):
             page.set_viewport_size({"width": width, "height": 800})
             assert page.evaluate("document.documentElement.scrollWidth") <= width, language
+        page.set_viewport_size({"width": 1680, "height": 900})
+        cut = "([...document.querySelectorAll('#people .scroll')].filter((it) => it.scrollWidth > it.clientWidth)).length"
+        assert page.evaluate(cut) == 0, language
 
 
 def test_languages_by_browser_and_by_switch(opened: Open, seen: Seen) -> None:
@@ -235,6 +250,7 @@ def test_without_a_history_the_rest_works(opened: Open) -> None:
     page.reload()
     expect(page.locator("#chart-note")).to_have_text("The history cannot be read: no history is kept here")
     expect(page.locator(".chart")).to_be_hidden()
+    expect(page.locator("#usage")).to_be_hidden()
     expect(page.locator(".card")).to_have_count(8)
 
 

@@ -279,7 +279,7 @@ def test_tls_and_a_token(gpus: Path, tmp_path: Path) -> None:
     [
         (("--listen", "0.0.0.0:9400"), 5, "can be reached from other machines"),
         (("--listen", "{taken}"), 4, "cannot listen on"),
-        (("--tls-cert", "/dev/null", "--tls-key", "/dev/null"), 4, "certificate cannot be used"),
+        (("--tls-cert", "/dev/null", "--tls-key", "/dev/null"), 3, "are no certificate and its key"),
     ],
 )
 def test_what_it_refuses(  # noqa: PLR0917  three of them are fixtures

@@ -121,6 +121,8 @@ def _wish(
     where = address(listen)
     if bool(tls_cert) != bool(tls_key):
         raise UsageError("--tls-cert and --tls-key belong together.")
+    if tls_cert:
+        _usable(tls_cert, tls_key)
     tls = Tls(tls_cert, tls_key) if tls_cert else None
     token = _token(token_file)
     addresses = (where, *(where._replace(port=SMALL[each].port) for each in compat))
@@ -136,6 +138,28 @@ def _wish(
         commands=commands,
         history="" if no_history else history or default_path(os.environ),
     )
+
+
+def _usable(certificate: str, key: str) -> None:
+    """Before anything is made or listened on."""
+    import ssl
+
+    from gpudock.errors import InputError
+
+    for option, path in (("--tls-cert", certificate), ("--tls-key", key)):
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as error:
+            raise InputError(f"{option} {path} cannot be read.", why=error.strerror or str(error)) from error
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except OSError as error:  # ssl.SSLError is one
+        raise InputError(
+            f"{certificate} and {key} are no certificate and its key.",
+            why=str(error),
+            mend="PEM files: the certificate with its chain, and its own key without a passphrase",
+        ) from error
 
 
 def _token(path: str) -> bytes:

@@ -30,7 +30,9 @@ class Guard:
         if scope["type"] == "http":
             headers = dict(scope["headers"])
             if self._names and _host(headers.get(b"host", b"")) not in self._names:
-                await _refuse(send, 421, b"gpudock is not called that here: use localhost, or allow the name\n")
+                await _refuse(
+                    send, 421, b"gpudock is not called that here: use localhost, or let serve have --allow-host NAME\n"
+                )
                 return
             if self._token and not _knows(headers.get(b"authorization", b""), self._token):
                 await _refuse(send, 401, b"a token is needed\n", (b"www-authenticate", b'Basic realm="gpudock"'))

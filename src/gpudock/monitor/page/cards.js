@@ -75,7 +75,7 @@ function drawMemory(card, gpu, holders) {
   const all = known(total);
   attribute(meter, "aria-label", word("memory"));
   attribute(meter, "aria-valuenow", all && !isMissing(used) ? Math.round((used / all) * 100) : 0);
-  attribute(meter, "aria-valuetext", typeof amount === "string" ? amount : word("unknown"));
+  attribute(meter, "aria-valuetext", typeof amount === "string" ? amount : amount.text ?? word("unknown"));
   meter.classList.toggle("unknown", !all || isMissing(used));
   const parts = all ? memoryParts(known(used), known(reserved), holders) : [];
   list(part(meter, ".parts"), parts, (each) => each.key, () => el("span"), (node, each) => {

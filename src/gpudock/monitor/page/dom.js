@@ -55,7 +55,7 @@ export function show(node, told) {
   }
   const mark = node.firstElementChild ?? el("abbr", { class: "missing" });
   if (!mark.parentNode) node.replaceChildren(mark);
-  text(mark, "?");
+  text(mark, told.text ?? "?");
   attribute(mark, "title", told.reason);
 }
 

@@ -38,11 +38,13 @@ export const megahertz = (value) => told(value, (v) => `${number(v)} MHz`);
 export const cores = (value) => told(value, (v) => number(v, v < 10 ? 1 : 0));
 export const count = (value) => told(value, (v) => number(v));
 
-/** "61.2 of 140 GiB"; when only one of both is known the other is "?", and both when none is. */
+/** "61.2 of 140 GiB"; when only one of both is known { text, reason } with "?" for the other. */
 export function ofTotal(used, total, format) {
   if (isMissing(used) && isMissing(total)) return unknown(used);
   const each = (value) => (isMissing(value) ? "?" : format(value));
-  return word("ofTotal", { used: each(used), total: each(total) });
+  const told = word("ofTotal", { used: each(used), total: each(total) });
+  const lacking = [used, total].filter(isMissing);
+  return lacking.length ? { ...unknown(lacking[0]), text: told } : told;
 }
 
 /** A length of time in its two largest units. */
@@ -57,7 +59,7 @@ export function duration(seconds) {
 }
 
 export const gpuHours = (seconds) => told(seconds, (v) => word("gpuHours", { h: number(v / 3600, v < 36000 ? 2 : 1) }));
-export const energy = (joules) => told(joules, (v) => `${number(v / 3.6e6, 2)} kWh`);
+export const energy = (joules) => told(joules, (v) => (v < 36000 ? `${number(v / 3600, 1)} Wh` : `${number(v / 3.6e6, 2)} kWh`));
 
 export function moment(unix, withDay) {
   const parts = withDay ? { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit" } : { hour: "2-digit", minute: "2-digit" };

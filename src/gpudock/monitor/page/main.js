@@ -107,12 +107,13 @@ function drawTotals(sample) {
     states.set(gpu.uuid, state);
   }
   const sum = (read) => (gpus.some((gpu) => isMissing(read(gpu))) ? null : gpus.reduce((all, gpu) => all + known(read(gpu)), 0));
-  const used = format.ofTotal(sum((gpu) => gpu.memory.used), sum((gpu) => gpu.memory.total), format.bytes);
+  const plain = (told) => (typeof told === "string" ? told : told.text);
+  const used = plain(format.ofTotal(sum((gpu) => gpu.memory.used), sum((gpu) => gpu.memory.total), format.bytes));
   const power = format.watts(sum((gpu) => gpu.power.draw));
   const rows = gpus.length ? [
     ["all", word(gpus.length === 1 ? "totalGpu" : "totalGpus", { n: gpus.length })], ["used", word("totalUsed", { n: found.used })],
     ["idle", found.idle && word("totalIdle", { n: found.idle })], ["free", word("totalFree", { n: found.free })],
-    ["memory", typeof used === "string" && word("totalMemory", { memory: used })], ["power", typeof power === "string" && power],
+    ["memory", used && word("totalMemory", { memory: used })], ["power", typeof power === "string" && power],
   ].filter(([, told]) => told) : [];
   list($("totals"), rows, ([key]) => key, ([key]) => el("li", { class: key }), (node, [, told]) => text(node, told));
 }
