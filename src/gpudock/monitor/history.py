@@ -10,7 +10,7 @@ from typing import NamedTuple
 from gpudock.errors import HostError
 from gpudock.facts.base import Missing
 from gpudock.monitor.source import By, Chart, Metric, Series, Subject, Usage, UsageRow
-from gpudock.monitor.store import COARSE, FINE, KEEP_FINE
+from gpudock.monitor.store import COARSE, FINE, KEEP_FINE, PATIENCE
 
 MOST_SERIES = 20
 NOT_ALL = 0.01  # of the time held may be unmeasured before "used" is unknown
@@ -131,7 +131,7 @@ class Remembered:
             return
         try:
             name = self._path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-            with contextlib.closing(sqlite3.connect(f"file:{name}?mode=ro", uri=True, timeout=2.0)) as database:
+            with contextlib.closing(sqlite3.connect(f"file:{name}?mode=ro", uri=True, timeout=PATIENCE)) as database:
                 yield database
         except sqlite3.Error as error:
             mend = "try again; if it stays so, move the file away and gpudock serve begins a new one"

@@ -10,8 +10,9 @@ from gpudock.monitor.sample import Gpu, Sample
 from gpudock.monitor.shares import Share, elapsed, shares
 from gpudock.monitor.store import FINE, GpuRow, ShareRow, Store
 
-MOST_WAITING = 360  # periods, an hour, while the disk is full
-AGAIN = 30.0  # seconds until a disk that was full is tried again
+MOST_WAITING = 360  # periods, an hour, while the disk is full or somebody has the file locked
+AGAIN = 10.0  # seconds until it is tried again
+SAID_AFTER = 6  # periods that wait; others may well read for a while
 NAMES_EVERY = 8640  # periods, a day
 
 
@@ -173,22 +174,15 @@ class Recorder:
                 self._changed.wait_for(lambda: self._ended, AGAIN)
 
     def _wrote(self, rows: _Rows) -> bool:
-        for attempt in (self._write, self._write_after_shrinking):
-            try:
-                attempt(rows)
-            except sqlite3.Error as error:
+        try:
+            self._store.write(rows.gpus, rows.shares)
+            self._written += 1
+            if self._written % NAMES_EVERY == 0:
+                self._store.forget_names()
+        except sqlite3.Error as error:
+            locked = getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+            if not locked or len(self._waiting) > SAID_AFTER:
                 self.problem = f"the history cannot be written: {error} ({self._store.path})"
-                continue
-            self.problem = ""
-            return True
-        return False
-
-    def _write(self, rows: _Rows) -> None:
-        self._store.write(rows.gpus, rows.shares)
-        self._written += 1
-        if self._written % NAMES_EVERY == 0:
-            self._store.forget_names()
-
-    def _write_after_shrinking(self, rows: _Rows) -> None:
-        self._store.shrink()
-        self._store.write(rows.gpus, rows.shares)
+            return False
+        self.problem = ""
+        return True

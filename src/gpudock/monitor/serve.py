@@ -30,6 +30,7 @@ from gpudock.monitor.stream import Stream
 from gpudock.plan.quote import quote
 
 if TYPE_CHECKING:
+    from anyio import CapacityLimiter
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 LONGEST = 400 * 86400.0  # seconds that one question may span
 MOST_POINTS = 2000
 MOST_LISTENERS = 200  # each is sent every sample
+MOST_QUESTIONS = 2  # to the history at once: nothing is written while it is read
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _Choice = TypeVar("_Choice", By, Metric, Subject)
 
@@ -86,6 +88,7 @@ def metrics(exposition: Exposition, path: str) -> "list[BaseRoute]":
 
 
 def routes(source: Source, history: History | None, stream: Stream) -> "list[BaseRoute]":
+    from anyio import CapacityLimiter  # noqa: PLC0415
     from starlette.responses import PlainTextResponse, StreamingResponse  # noqa: PLC0415
     from starlette.routing import Route  # noqa: PLC0415
 
@@ -105,8 +108,10 @@ def routes(source: Source, history: History | None, stream: Stream) -> "list[Bas
     async def healthy(_: "Request") -> "Response":
         return PlainTextResponse("healthy\n", headers=_HEADERS)
 
+    turns = CapacityLimiter(MOST_QUESTIONS)
+
     async def remembered(request: "Request") -> "Response":
-        return await _answer(history, request.url.path.rpartition("/")[2], request.query_params)
+        return await _answer(history, request.url.path.rpartition("/")[2], request.query_params, turns)
 
     return [
         Route("/api/v1/sample", sample),
@@ -131,7 +136,7 @@ def unready(source: Source) -> str:
     return f"the newest sample is {sample.age:.0f} s old\n" if sample.stale else ""
 
 
-async def _answer(history: History | None, what: str, asked: Mapping[str, str]) -> "Response":
+async def _answer(history: History | None, what: str, asked: Mapping[str, str], turns: "CapacityLimiter") -> "Response":
     from anyio import to_thread  # noqa: PLC0415
 
     if history is None:
@@ -140,11 +145,12 @@ async def _answer(history: History | None, what: str, asked: Mapping[str, str]) 
         since, until = _span(asked, time.time())
         if what == "usage":
             by = _choice(asked, "by", "user", get_args(By))
-            return _json(msgspec.json.encode(await to_thread.run_sync(history.usage, by, since, until)))
+            usage = await to_thread.run_sync(history.usage, by, since, until, limiter=turns)
+            return _json(msgspec.json.encode(usage))
         metric = _choice(asked, "metric", "utilization", get_args(Metric))
         subject = _choice(asked, "subject", "gpu", get_args(Subject))
         points = min(max(int(_number(asked, "points", 300)), 2), MOST_POINTS)
-        chart = await to_thread.run_sync(history.chart, metric, subject, since, until, points)
+        chart = await to_thread.run_sync(history.chart, metric, subject, since, until, points, limiter=turns)
         return _json(msgspec.json.encode(chart))
     except QuestionError as error:
         return _json(msgspec.json.encode({"error": str(error)}), 400)
@@ -165,6 +171,8 @@ def _span(asked: Mapping[str, str], now: float) -> tuple[float, float]:
     )
     if not 0 < until - since <= LONGEST:
         raise QuestionError("since must be before until, and at most 400 days")
+    if not 0 <= since <= now + LONGEST:
+        raise QuestionError("since must be between 1970 and 400 days from now")
     return since, until
 
 

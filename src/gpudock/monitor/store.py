@@ -18,9 +18,11 @@ KEEP_FINE, KEEP_COARSE = 6 * 3600, 32 * 86400
 JUMP = 3600  # a longer time without rows may be the clock's doing
 LARGEST = 64 << 20  # bytes
 _PAGE = 4096
+PATIENCE = 10.0  # seconds for others who read or write; questions that take long come to an end within them
 VERSION = 1
 
 _SCHEMA = f"""
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS names (id INTEGER PRIMARY KEY, kind TEXT, key TEXT, label TEXT, UNIQUE (kind, key));
 CREATE TABLE IF NOT EXISTS gpus (
     tier INTEGER, time INTEGER, gpu INTEGER, utilization REAL, memory REAL, power REAL, temperature REAL, held REAL,
@@ -30,6 +32,7 @@ CREATE TABLE IF NOT EXISTS shares (
     held REAL, used REAL, unknown REAL, joules REAL, memory REAL,
     PRIMARY KEY (tier, time, gpu, user, container)) WITHOUT ROWID;
 PRAGMA user_version = {VERSION};
+COMMIT;
 """
 # Five minutes are made of what is stored already, so nothing is lost when gpudock is restarted in between.
 _ROLL_GPUS = """
@@ -89,13 +92,14 @@ class Store:
             raise HostError(f"The history {path} cannot be opened.", why=str(error), mend=mend) from error
 
     def _opened(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.path, timeout=2.0, check_same_thread=False, isolation_level=None)
+        database = sqlite3.connect(self.path, timeout=PATIENCE, check_same_thread=False, isolation_level=None)
         try:
-            _check_version(database)
+            version = _version(database)
             database.execute(f"PRAGMA max_page_count = {LARGEST // _PAGE}")
             database.execute("PRAGMA journal_mode = TRUNCATE")
             database.execute("PRAGMA synchronous = NORMAL")
-            database.executescript(_SCHEMA)
+            if version == 0:
+                database.executescript(_SCHEMA)
         except BaseException:
             database.close()
             raise
@@ -105,11 +109,16 @@ class Store:
         self._database.close()
 
     def write(self, gpus: Iterable[GpuRow], shares: Iterable[ShareRow]) -> None:
-        """Add the rows of finished periods, make five-minute rows of those that are complete, forget what is old."""
+        """Add the rows of finished periods, make five-minute rows of those that are complete, forget what is old.
+
+        All of it or, on an error, nothing: what was there stays.
+        """
         gpus, shares = tuple(gpus), tuple(shares)
         times = [row.time for row in gpus] + [row.time for row in shares]
-        self._database.execute("BEGIN")
+        self._database.execute("BEGIN IMMEDIATE")
         try:
+            if self._nearly_full():
+                self._shrink()
             for row in gpus:
                 values = (FINE, row.time, self._name("gpu", row.gpu, row.label), *row[3:])
                 self._database.execute("INSERT OR REPLACE INTO gpus VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
@@ -171,19 +180,19 @@ class Store:
             for tier, keep in ((FINE, KEEP_FINE), *(((COARSE, KEEP_COARSE),) if believed else ())):
                 self._database.execute(f"DELETE FROM {table} WHERE tier = ? AND time < ?", (tier, newest - keep))  # noqa: S608
 
-    def shrink(self) -> None:
-        """Make room in a full file: the oldest quarter goes, and the names that nothing speaks of any more."""
+    def _nearly_full(self) -> bool:
+        """Asked before room runs out: when SQLite says that it did, it may be the disk's, and for that one can wait."""
+        pages, free = (self._database.execute(f"PRAGMA {of}").fetchone()[0] for of in ("page_count", "freelist_count"))
+        return bool(pages - free > LARGEST // _PAGE * 7 // 8)
+
+    def _shrink(self) -> None:
+        """The oldest quarter goes, and the names that nothing speaks of any more."""
         for table in ("gpus", "shares"):
             for tier in (FINE, COARSE):
-                first, last = self._database.execute(
-                    f"SELECT min(time), max(time) FROM {table} WHERE tier = ?",  # noqa: S608  our own names
-                    (tier,),
-                ).fetchone()
-                if first is not None:
-                    self._database.execute(
-                        f"DELETE FROM {table} WHERE tier = ? AND time <= ?",  # noqa: S608
-                        (tier, first + (last - first) // 4),
-                    )
+                # By their number, because the time of some may be that of a clock that was far ahead.
+                old = f"SELECT time FROM {table} WHERE tier = :tier ORDER BY time LIMIT 1"  # noqa: S608  our own names
+                old += f" OFFSET (SELECT count(*) / 4 FROM {table} WHERE tier = :tier)"  # noqa: S608
+                self._database.execute(f"DELETE FROM {table} WHERE tier = :tier AND time < ({old})", {"tier": tier})  # noqa: S608
         self.forget_names()
 
     def forget_names(self) -> None:
@@ -193,10 +202,12 @@ class Store:
         self._names.clear()
 
 
-def _check_version(database: sqlite3.Connection) -> None:
-    version = database.execute("PRAGMA user_version").fetchone()[0]
+def _version(database: sqlite3.Connection) -> int:
+    """0: it is new."""
+    version = int(database.execute("PRAGMA user_version").fetchone()[0])
     if version not in {0, VERSION}:
         raise sqlite3.OperationalError(f"another gpudock wrote it (version {version})")
+    return version
 
 
 def default_path(environment: Mapping[str, str]) -> str:

@@ -1,5 +1,6 @@
 """What is remembered: rows, five minutes made of ten seconds, charts and usage, and a disk that is full or broken."""
 
+import contextlib
 import csv
 import io
 import sqlite3
@@ -312,6 +313,88 @@ def test_a_full_disk_is_said_and_what_was_missed_is_written_later(path: str, mon
     recorder.close()
     recorder._thread.join()
     assert rows(path, "SELECT count(DISTINCT time) FROM gpus") == [(3,)]
+
+
+@contextlib.contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Somebody reads slowly."""
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as database:
+        database.execute("BEGIN")
+        database.execute("SELECT * FROM names").fetchone()
+        yield
+
+
+def test_whoever_reads_for_long_delays_what_is_written_and_makes_nothing_be_forgotten(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpudock.monitor.recorder.AGAIN", 0.01)
+    monkeypatch.setattr(store, "PATIENCE", 0.02)
+    stored = Store(path)
+    fill(stored, 300)
+    before = rows(path, "SELECT tier, count(*) FROM gpus GROUP BY tier")
+    tried: list[int] = []
+    write = stored.write
+
+    def writing(*given: Any) -> None:
+        tried.append(len(recorder._waiting))
+        write(*given)
+
+    monkeypatch.setattr(stored, "write", writing)
+    recorder = Recorder(stored)
+    with reading(path):
+        for tick in range(3000, 3031):
+            recorder.listen(demo.sample(tick))
+        until(lambda: len(tried) > 5)
+        assert recorder.problem == ""  # it may well last a while
+        for tick in range(3031, 3091):
+            recorder.listen(demo.sample(tick))
+        until(lambda: "locked" in recorder.problem)
+    until(lambda: not recorder._waiting)
+    assert recorder.problem == ""
+    assert before == [(10, 300), (300, 9)]
+    assert rows(path, "SELECT tier, count(*) FROM gpus WHERE gpu = 1 GROUP BY tier") == [(10, 300), (300, 10)]
+    assert rows(path, f"SELECT count(DISTINCT time) FROM gpus WHERE time >= {T0 + 3000} AND tier = 10") == [(9,)]
+    recorder.close()
+
+
+def test_a_disk_without_room_makes_nothing_be_forgotten(stored: Store, path: str) -> None:
+    fill(stored, 100)
+    before = rows(path, "SELECT * FROM shares")
+    stored._database.execute("PRAGMA max_page_count = 1")  # no more than there are: SQLite's answer is that of a disk
+    with pytest.raises(sqlite3.OperationalError, match="full") as error:
+        fill(stored, 1000, T0 + 1000)
+    assert error.value.sqlite_errorcode == sqlite3.SQLITE_FULL
+    assert rows(path, "SELECT * FROM shares") == before
+
+
+def test_the_oldest_quarter_makes_room_whatever_the_clock_said(
+    stored: Store, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored.write([gpu_row(T0 + 10 * 365 * 86400)], [])  # of a clock that was ahead
+    fill(stored, 399)
+    monkeypatch.setattr(store, "LARGEST", 1 << 14)
+    stored.write([gpu_row(T0 + 3990)], [])
+    assert rows(path, "SELECT count(*), min(time) FROM gpus WHERE tier = 10") == [(301, T0 + 1000)]
+    assert rows(path, "SELECT count(*), min(time) FROM shares WHERE tier = 10 AND user = 2") == [(300, T0 + 990)]
+
+
+def test_what_makes_room_is_undone_when_nothing_can_be_written(
+    stored: Store, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(stored, 100)
+    before = rows(path, "SELECT * FROM shares"), rows(path, "SELECT * FROM names")
+    monkeypatch.setattr(store, "LARGEST", 1 << 12)
+    monkeypatch.setattr(stored, "_forget", lambda _: stored._database.execute("SELECT * FROM nowhere"))
+    with pytest.raises(sqlite3.OperationalError):
+        fill(stored, 1, T0 + 1000)
+    assert (rows(path, "SELECT * FROM shares"), rows(path, "SELECT * FROM names")) == before
+
+
+def test_a_file_that_somebody_reads_is_opened_all_the_same(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "PATIENCE", 0.02)
+    Store(path).close()
+    with reading(path):
+        Store(path).close()
 
 
 def test_the_file_stays_within_its_size(path: str, monkeypatch: pytest.MonkeyPatch) -> None:

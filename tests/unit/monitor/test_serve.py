@@ -137,6 +137,9 @@ def test_history_and_usage() -> None:
         ("usage?since=nan", "since is no number"),
         ("usage?since=-1e300", "at most 400 days"),
         ("usage?since=5&until=4", "before until"),
+        ("history?since=1e19&until=10000000000000004096", "between 1970 and 400 days from now"),
+        ("usage?since=-1e19&until=-9.9999999999e18", "at most 400 days"),
+        ("usage?since=-2e10&until=-19999999000", "between 1970"),
         ("history?points=inf", "points is no number"),
     ],
 )
@@ -146,6 +149,28 @@ def test_wrong_questions_get_one_clear_answer(target: str, why: str) -> None:
     answer = ask(served(), "/api/v1/" + unquote(target))
     assert answer.status == 400
     assert why in msgspec.json.decode(answer.body)["error"]
+
+
+def test_few_ask_the_history_at_once_and_all_are_answered() -> None:
+    class Slow(demo.DemoHistory):
+        asking = most = 0
+
+        def usage(self, by: Any, since: float, until: float) -> Any:
+            self.asking += 1
+            self.most = max(self.most, self.asking)
+            time.sleep(0.02)
+            self.asking -= 1
+            return super().usage(by, since, until)
+
+    history = Slow()
+    made = application(demo.DemoSource(), history)
+
+    async def many() -> list[int]:
+        answers = await asyncio.gather(*(request(made, "/api/v1/usage") for _ in range(10)))
+        return [each.status for each in answers]
+
+    assert asyncio.run(living(made, many)) == [200] * 10
+    assert history.most == 2
 
 
 def test_families_that_are_not_there_are_no_empty_answer() -> None:
