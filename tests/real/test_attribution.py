@@ -148,14 +148,14 @@ def test_podman_of_a_user_is_seen_by_root(rootless: Rootless) -> None:
                 return ()
             return (As(Podman("podman", endpoint.podman({})), (*AS_UNIT, *rootless.before)),)
 
-        containers = Containers(clients, proc.run)
+        containers = Containers(clients, proc.run, Root("/proc"))
         machine = Machine(Root("/"), Root("/proc"), Root("/sys"), containers, wait=20.0, simulated=True)
         processes, (container,), (person,) = machine.look([Process(pid=pid, gpu="GPU-0", memory=5)])
-        assert (container.id, container.name, container.engine) == (identity, "own", "podman")
+        assert (container.id, container.name, container.engine) == (f"{identity}@{subordinate.UID}", "own", "podman")
         assert [each.owner for each in processes] == [
             Owner(name="daemon", uid=1, source="subuid")
         ]  # whatever the label says
-        assert (person.name, person.uid, person.containers) == ("daemon", 1, (identity,))
+        assert (person.name, person.uid, person.containers) == ("daemon", 1, (container.id,))
     finally:
         rootless("rm", "--force", "--time", "0", "own", check=False)
 

@@ -52,11 +52,11 @@ class Accounts:
         self._told |= {uid: name for uid, asked in self._asked.items() if (name := asked.done)}
         self._asked.clear()
         self._names, self._ranges = {}, []
-        for line in (self._root.text("/etc/passwd", _LIMIT) or "").splitlines():
+        for line in (self._root.text("/etc/passwd", _LIMIT) or "").split("\n"):
             words = line.split(":")
             if len(words) > 2 and words[2].isdecimal():
                 self._names.setdefault(int(words[2]), words[0])
-        for line in (self._root.text("/etc/subuid", _LIMIT) or "").splitlines():
+        for line in (self._root.text("/etc/subuid", _LIMIT) or "").split("\n"):
             words = line.strip().split(":")
             if len(words) == 3 and words[1].isdecimal() and words[2].isdecimal():
                 self._ranges.append((int(words[1]), int(words[2]), words[0]))

@@ -28,7 +28,7 @@ def collector(
     # A simulated host lends its GPUs to this machine: processes and containers are the machine's.
     machine = Root("/") if roots.simulated else Root(os.path.dirname(roots.proc))
     own_proc, own_sys = (Root("/proc"), Root("/sys")) if roots.simulated else (Root(roots.proc), Root(roots.sys))
-    engines = Containers(lambda user: clients.clients(user, environment), proc.run)
+    engines = Containers(lambda user: clients.clients(user, environment), proc.run, own_proc)
     return Collector(
         watcher or Watcher(lambda: watch.driver(roots)),
         Machine(machine, own_proc, own_sys, engines, commands=commands, wait=wait, simulated=roots.simulated),

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from gpudock.host.root import Root
 from gpudock.monitor import gather, owner
 from gpudock.monitor.accounts import Accounts
+from gpudock.monitor.cgroup import together
 from gpudock.monitor.gather import Home
 from gpudock.monitor.known import Containers, Known, Wanted
 from gpudock.monitor.pods import Pods
@@ -64,7 +65,8 @@ class Machine:
         if not same:
             before = {} if anew else self._wishes
             self._seen, self._wishes = seen, {pid: self._wish(each, before.get(pid)) for pid, each in seen.items()}
-            self._all_wanted = {each for _, all_of in self._wishes.values() for each in all_of}
+            # The engines that are asked here do not know what the kubelet started.
+            self._all_wanted = {each for _, all_of in self._wishes.values() for each in all_of if each.engine != "cri"}
         known = self._engines.find(self._all_wanted, self._wait)
         if not same or known != self._known:
             self._known, self._at_home = known, self._found(known, {} if anew else self._at_home)
@@ -73,9 +75,10 @@ class Machine:
     def _found(self, known: Mapping[Wanted, Known], before: Mapping[int, Home]) -> dict[int, Home]:
         homes = {}
         for pid, (seen, wanted) in self._wishes.items():
-            hit = next((known[one] for one in wanted if one in known), None)
+            place, hit = _container(seen, wanted, known)
             there = before.get(pid)
-            homes[pid] = there if there and there.seen is seen and there.hit is hit else self._home(seen, hit)
+            same = there is not None and there.seen is seen and there.hit is hit and there.place == place
+            homes[pid] = there if there is not None and same else self._home(seen, place, hit)
         return homes
 
     def _wish(self, seen: Seen, before: tuple[Seen, tuple[Wanted, ...]] | None) -> tuple[Seen, tuple[Wanted, ...]]:
@@ -83,22 +86,44 @@ class Machine:
         return before if before is not None and before[0] is seen else (seen, self._wanted(seen))
 
     def _wanted(self, seen: Seen) -> tuple[Wanted, ...]:
-        if not seen.place.ids or seen.place.engine == "cri":  # the engines that are asked here do not know those
+        if not seen.place.ids:
             return ()
         user = owner.engine_user(seen.place, seen.uid, self._accounts)
-        deepest, *around = seen.place.ids  # a docker's container may run inside of a podman's
-        return (Wanted(deepest, user, seen.place.engine), *(Wanted(each, user) for each in around))
+        *inside, outermost = seen.place.ids  # a docker's container may run inside of a podman's
+        form = seen.place.engine
+        around = Wanted(outermost, user, form)
+        return (*(Wanted(each, user, form if form == "cri" else "") for each in inside), around)
 
-    def _home(self, seen: Seen, hit: Known | None) -> Home:
-        """`hit`: the deepest container that an engine knows."""
+    def _home(self, seen: Seen, place: Wanted | None, hit: Known | None) -> Home:
         told = hit.container if hit else None
-        pod = self._pods.pod(seen.place, told)
+        # In an engine of his own everybody can label a container as if it were of any pod.
+        pod = self._pods.pod(seen.place, told if place and not place.user else None)
         user = "" if seen.uid is None else self._accounts.name(seen.uid)
-        return gather.home(seen, hit, user, pod, owner.owner(seen.place, told, pod, seen.uid, self._accounts))
+        whose = owner.owner(seen.place, told, pod, seen.uid, self._accounts)
+        return gather.home(seen, place, hit, user=user, pod=pod, owner=whose)
 
     def _use(self, homes: Mapping[int, Home]) -> dict[str, Use]:
-        places = {each.container.id: each.seen.place.paths for each in homes.values() if each.container}
-        if self._looks % USE_EVERY == 0 or places.keys() - self._used.keys():
-            self._used = self._uses.look({container: dict(paths) for container, paths in places.items()})
+        inside = {each.place.key: each for each in homes.values() if each.place}
+        if self._looks % USE_EVERY == 0 or inside.keys() - self._used.keys():
+            places = {key: (each.place.id, dict(each.seen.place.paths)) for key, each in inside.items() if each.place}
+            self._used = self._uses.look(places)
         self._looks += 1
         return self._used
+
+
+def _container(
+    seen: Seen, wanted: Sequence[Wanted], known: Mapping[Wanted, Known]
+) -> tuple[Wanted | None, Known | None]:
+    """The deepest that an engine has; without one the outermost that may be one.
+
+    Who is in a container, or was given a part of the tree of cgroups, can name a cgroup there after any container. The
+    machine's engine says where its own really is; what a user's own engine says is of nobody but that user anyway.
+    """
+    claimed = None
+    for each in wanted:
+        hit = known.get(each)
+        if hit is None:
+            claimed = each
+        elif each.user or seen.place.by_mounts or together(seen.place, hit.place, each.id):
+            return each, hit
+    return claimed, None

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from gpudock.engine import labels
 from gpudock.facts.base import Missing
-from gpudock.monitor.known import Known
+from gpudock.monitor.known import Known, Wanted
 from gpudock.monitor.owner import COMPOSE_SERVICE, PODMAN_PROJECT, PROJECT, SERVICE, text
 from gpudock.monitor.processes import Seen
 from gpudock.monitor.sample import Container, Gpu, Owner, Person, Pod, Process, Use
@@ -17,15 +17,18 @@ class Home(NamedTuple):
     """What was found out of a process by its id: all of it but what it uses of a GPU."""
 
     seen: Seen
-    hit: Known | None  # the container that an engine knows; without one it is the deepest of all
+    place: Wanted | None  # the container that it is in
+    hit: Known | None  # what an engine knows of that
     process: Process
     container: Container | None
 
 
-def home(seen: Seen, hit: Known | None, user: str, pod: Pod | None, owner: Owner | None) -> Home:
+def home(
+    seen: Seen, place: Wanted | None, hit: Known | None, *, user: str, pod: Pod | None, owner: Owner | None
+) -> Home:
     """`user`: the name of its account. To make all of this costs more than to fill in what is used at each look."""
     told = hit.container if hit else None
-    identity = told.id if told else next(iter(seen.place.ids), "")
+    identity = place.key if place else ""
     process = Process(
         pid=seen.pid,
         gpu="",
@@ -50,7 +53,7 @@ def home(seen: Seen, hit: Known | None, user: str, pod: Pod | None, owner: Owner
         pod=pod,
         owner=owner,
     )
-    return Home(seen, hit, process, container if identity else None)
+    return Home(seen, place, hit, process, container if identity else None)
 
 
 def processes(told: Iterable[Process], homes: Mapping[int, Home]) -> tuple[Process, ...]:

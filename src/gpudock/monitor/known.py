@@ -11,6 +11,8 @@ from gpudock.engine import containers
 from gpudock.engine.base import Client
 from gpudock.engine.containers import Container
 from gpudock.errors import GpudockError
+from gpudock.host.root import Root
+from gpudock.monitor.cgroup import NOWHERE, Place, place
 from gpudock.monitor.sample import Engine
 from gpudock.proc import Runner
 
@@ -24,10 +26,16 @@ class Wanted(NamedTuple):
     user: int  # whose engine may know it; 0: the machine's
     engine: str = ""  # what its cgroup looks like
 
+    @property
+    def key(self) -> str:
+        """As sample.Container.id: two users' engines may each have, or claim, a container with one id."""
+        return f"{self.id}@{self.user}" if self.user else self.id
+
 
 class Known(NamedTuple):
     container: Container
     engine: str
+    place: Place  # of its first process
 
 
 class _Entry:
@@ -43,8 +51,8 @@ Clients = Callable[[int], tuple[Client, ...]]
 class Containers:
     """`clients` gives the engines of a user, 0 for the machine's own."""
 
-    def __init__(self, clients: Clients, run: Runner) -> None:
-        self._clients, self._run = clients, run
+    def __init__(self, clients: Clients, run: Runner, proc: Root) -> None:
+        self._clients, self._run, self._proc = clients, run, proc
         self._entries: dict[Wanted, _Entry] = {}
         self._problems: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -87,7 +95,7 @@ class Containers:
             problem = ""
             try:
                 answer = containers.inspected(client, ids, self._run, timeout=PATIENCE)
-                found |= {each.id: Known(each, client.name) for each in answer}
+                found |= {each.id: Known(each, client.name, self._place(each.pid)) for each in answer}
             except GpudockError as error:
                 problem, failed = str(error), True
             with self._lock:
@@ -100,3 +108,6 @@ class Containers:
                 if each.id in found or not failed:  # an engine that is down does not make its containers unknown
                     entry.known = found.get(each.id)
                 entry.ask_at = now + (AGAIN_KNOWN if each.id in found else AGAIN_UNKNOWN)
+
+    def _place(self, pid: int) -> Place:
+        return place(self._proc.text(f"/{pid}/cgroup", 1 << 16) or "") if pid else NOWHERE

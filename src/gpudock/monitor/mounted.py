@@ -22,7 +22,7 @@ def ids(proc: Root, pid: int) -> tuple[str, ...]:
 
 def _ids(mountinfo: str) -> tuple[str, ...]:
     found = []
-    for line in mountinfo.splitlines():
+    for line in mountinfo.split("\n"):
         words = line.split(" ", 5)
         if len(words) == 6 and words[4] in _TARGETS and (match := _SOURCE.search(words[3])):
             found.append(match[1])

@@ -27,14 +27,15 @@ def text(container: Container | None, *keys: str) -> str:
 
 def engine_user(place: Place, uid: int | None, names: Names) -> int:
     """Whose engine may know the container: 0 for the machine's own. Nobody gets into another user's engine by a cgroup
-    or a mount that he made himself and named after a container there.
+    or a mount that he made himself and named after a container there. What root started is the machine's, also in a
+    user's session; but whose service manager it is below may have made the cgroup.
     """
-    if place.uid:
-        return place.uid
-    if not place.by_mounts or not uid:
+    if not place.by_mounts:
+        return place.uid or 0 if place.own else 0
+    if not uid:
         return 0
     holder = names.holder(uid)
-    return holder[1] if holder is not None and holder[1] is not None else uid
+    return place.uid or (holder[1] if holder is not None and holder[1] is not None else uid)
 
 
 def owner(place: Place, container: Container | None, pod: Pod | None, uid: int | None, names: Names) -> Owner | None:
@@ -48,7 +49,7 @@ def _by_kernel(place: Place, uid: int | None, names: Names) -> Owner | None:
     """A job's cgroup, a user's own engine, and root by sudo in a user's session: no label makes it somebody else's."""
     if place.job_uid is not None:
         return Owner(name=names.name(place.job_uid), uid=place.job_uid, source="job")
-    user = engine_user(place, uid, names) if place.ids or not uid else 0
+    user = place.uid or engine_user(place, uid, names) if place.ids or not uid else 0
     if not user:
         return None
     return Owner(name=names.name(user), uid=user, source="path" if place.uid else "subuid")

@@ -92,7 +92,7 @@ def own_namespace(proc: Root) -> bool:
 
 
 def _uid(status: str) -> int | None:
-    for line in status.splitlines():
+    for line in status.split("\n"):  # the name of a program may have all other characters that end a line
         if line.startswith("Uid:"):
             words = line.split()
             return int(words[1]) if len(words) > 1 and words[1].isdecimal() else None

@@ -261,7 +261,7 @@ class Use(Part, frozen=True):
 class Container(Part, frozen=True):
     """A container with a process on a GPU."""
 
-    id: str  # 64 hexadecimal digits, or what an engine calls it
+    id: str  # 64 hexadecimal digits, and "@1000" behind them if the container is in an engine of user 1000's own
     engine: str = ""  # "docker", "podman"; "" when no engine that could be asked knows it
     name: str = ""
     image: str = ""
@@ -279,6 +279,12 @@ class Container(Part, frozen=True):
     def label(self) -> str:
         """What a person calls it."""
         return self.name or self.id[:12]
+
+    @property
+    def in_engine(self) -> tuple[str, int]:
+        """What its engine calls it, and whose engine that is: 0 for the machine's."""
+        identity, _, user = self.id.partition("@")
+        return identity, int(user or 0)
 
 
 class Person(Part, frozen=True):

@@ -14,35 +14,33 @@ GONE = Missing("its cgroup cannot be read")
 
 
 class Uses:
-    """Of containers, by id. Processors in use are what they worked between two looks."""
+    """Of containers. Processors in use are what they worked between two looks."""
 
     def __init__(self, sys: Root) -> None:
         self._sys, self._files = sys, Kept(sys)
         self._before: dict[str, tuple[float, float]] = {}
 
-    def look(self, containers: dict[str, dict[str, str]]) -> dict[str, Use]:
-        """`containers`: id -> the paths of the cgroups of one of its processes, by controller."""
+    def look(self, containers: dict[str, tuple[str, dict[str, str]]]) -> dict[str, Use]:
+        """`containers`: their ids, and the paths of the cgroups of one process of each, by controller."""
         now = time.monotonic()
-        found = {each: self._one(each, paths, now) for each, paths in containers.items()}
+        found = {key: self._with_rate(key, self._one(*of), now) for key, of in containers.items()}
         self._files.sweep()
         self._before = {
             each: (now, use.cpu_seconds) for each, use in found.items() if not isinstance(use.cpu_seconds, Missing)
         }
         return found
 
-    def _one(self, container: str, paths: dict[str, str], now: float) -> Use:
+    def _one(self, container: str, paths: dict[str, str]) -> Use:
         unified = folder(paths.get(UNIFIED, ""), container)
         # Beside version 1 the unified tree only names processes; what they use is told by the others.
         if container in unified and self._sys.stat("/fs/cgroup/cgroup.controllers") is not None:
-            use = self._version_2(f"/fs/cgroup{unified}")
-        elif any(container in path for path in paths.values()):
-            use = self._version_1({each: folder(paths[each], container) for each in _READ if each in paths}, container)
-        else:
-            return Use(**dict.fromkeys(Use.__struct_fields__, Missing("the container has no cgroup of its own")))
-        return self._with_rate(container, use, now)
+            return self._version_2(f"/fs/cgroup{unified}")
+        if any(container in path for path in paths.values()):
+            return self._version_1({each: folder(paths[each], container) for each in _READ if each in paths}, container)
+        return Use(**dict.fromkeys(Use.__struct_fields__, Missing("the container has no cgroup of its own")))
 
-    def _with_rate(self, container: str, use: Use, now: float) -> Use:
-        before = self._before.get(container)
+    def _with_rate(self, key: str, use: Use, now: float) -> Use:
+        before = self._before.get(key)
         cpu: float | Missing
         if isinstance(use.cpu_seconds, Missing):
             cpu = use.cpu_seconds

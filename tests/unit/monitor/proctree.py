@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from gpudock.engine.base import Client
 from gpudock.host.root import Root
 from gpudock.monitor.attribute import Machine
+from gpudock.monitor.cgroup import place
 from gpudock.monitor.known import Containers
 from gpudock.proc import Command, Result
 
@@ -27,6 +28,9 @@ class Engine(NamedTuple):
 class Tree:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.first: dict[
+            str, int
+        ] = {}  # process of a container, by its id: the first that is written in a cgroup of it
         self.asked: list[tuple[str, ...]] = []
         self.answers: dict[str, dict[str, Any]] = {}  # "docker" -> id -> what inspect says
         self.engines: dict[int, tuple[str, ...]] = {0: ("docker", "podman")}
@@ -57,6 +61,7 @@ class Tree:
         self.write(f"proc/{pid}/stat", f"{pid} ({name}) S {numbers} 0 {start} 1000 100\n")
         self.write(f"proc/{pid}/status", f"Name:\t{name}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
         self.write(f"proc/{pid}/cgroup", cgroup)
+        self.first = dict.fromkeys(place(cgroup).ids, pid) | self.first
         self.write(f"proc/{pid}/cmdline", f"{name}\0train.py\0--token=secret\0")
         self.write(f"proc/{pid}/mountinfo", mounts)
         self.link(f"proc/{pid}/ns/mnt", THEIRS if mounts else OURS)
@@ -66,7 +71,7 @@ class Tree:
             "Id": identity,
             "Name": f"/{name}",
             "Config": {"Image": f"image-of-{name}", "Labels": {key.replace("__", "."): value for key, value in labels.items()}},
-            "State": {"Status": "running"},
+            "State": {"Status": "running", "Pid": self.first.get(identity, 0)},
         }  # fmt: skip
 
     def run(self, command: Command) -> Result:
@@ -84,5 +89,5 @@ class Tree:
 
     def machine(self, *, commands: bool = False, simulated: bool = False) -> Machine:
         root, proc, sys = (Root(str(self.folder / part)) for part in ("", "proc", "sys"))
-        containers = Containers(self.clients, self.run)
+        containers = Containers(self.clients, self.run, proc)
         return Machine(root, proc, sys, containers, commands=commands, wait=5.0, simulated=simulated)

@@ -89,7 +89,7 @@ def test_podman_of_a_user_without_cgroups_is_found_by_its_mounts(tree: Tree) -> 
     tree.engines[1001] = ("podman",)
     tree.container("podman", A, "bobs", gpudock__owner="alice")
     (process,), (container,) = look(tree, 7)
-    assert (process.container, container.name) == (A, "bobs")
+    assert (process.container, container.id, container.name) == (f"{A}@1001", f"{A}@1001", "bobs")
     assert process.owner == Owner(name="bob", uid=1001, source="subuid")
 
 
@@ -100,6 +100,78 @@ def test_nobody_gets_into_somebody_elses_container_by_a_cgroup_of_his_own(tree: 
     assert (container.name, container.engine) == ("", "")
     assert process.owner == Owner(name="bob", uid=1001, source="path")
     assert tree.asked == []
+
+
+OWN = "0::/user.slice/user-1001.slice/user@1001.service/user.slice/docker-{}.scope\n"
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+@pytest.mark.parametrize("claims", [True, False])
+def test_a_container_that_only_has_the_id_of_anothers_is_another(
+    order: tuple[int, int], claims: bool, tree: Tree
+) -> None:
+    """`claims`: his own engine says that it has it, too."""
+    tree.process(1, f"0::/system.slice/docker-{A}.scope\n")
+    tree.container("docker", A, "victim-train", gpudock__owner="alice")
+    tree.process(2, OWN.format(A), uid=1001)
+    if claims:
+        tree.engines[1001] = ("podman", "docker")
+        tree.container("podman", A, "mallory", gpudock__owner="alice")
+    memory = {1: 2000, 2: 3}
+    machine = tree.machine()
+    processes, containers, people = machine.look([on_gpu(pid, memory=memory[pid]) for pid in order])
+    found = {each.id: each for each in containers}
+    assert {each.pid: each.container for each in processes} == {1: A, 2: f"{A}@1001"}
+    assert (found[A].name, found[A].memory, found[A].owner) == (
+        "victim-train",
+        2000,
+        Owner(name="alice", source="label"),
+    )
+    assert (found[f"{A}@1001"].memory, found[f"{A}@1001"].owner) == (3, Owner(name="bob", uid=1001, source="path"))
+    assert {each.name: each.containers for each in people} == {"alice": (A,), "bob": (f"{A}@1001",)}
+    assert found[f"{A}@1001"].in_engine == (A, 1001)
+    assert found[A].in_engine == (A, 0)
+
+
+@pytest.mark.parametrize(
+    "claim", [f"/lxc.payload.web/docker/{A}", f"/system.slice/web.service/docker-{A}.scope", f"/docker/{B}/libpod-{A}"]
+)
+def test_a_cgroup_made_elsewhere_and_named_after_a_container_leads_not_into_it(claim: str, tree: Tree) -> None:
+    tree.process(1, f"0::/system.slice/docker-{A}.scope\n")
+    tree.process(2, f"0::{claim}\n", uid=100_000)
+    tree.container("docker", A, "victim", gpudock__owner="alice")
+    tree.container("docker", B, "around", gpudock__owner="bob")
+    processes, containers = look(tree, 2, 1)
+    outside = B if B in claim else ""
+    assert {each.pid: each.container for each in processes} == {1: A, 2: outside}
+    assert {each.name: each.memory for each in containers} == (
+        {"victim": 100, "around": 100} if outside else {"victim": 100}
+    )
+    assert next(each for each in processes if each.pid == 2).owner == (
+        Owner(name="bob", source="label") if outside else Owner(name="#100000", uid=100_000)
+    )
+
+
+def test_nobody_labels_a_container_of_his_own_engine_as_a_pod(tree: Tree) -> None:
+    tree.process(2, OWN.format(A), uid=1001)
+    tree.engines[1001] = ("docker",)
+    tree.container("docker", A, "mine", io__kubernetes__pod__uid=POD, io__kubernetes__pod__name="train-0")
+    (process,), (container,) = look(tree, 2)
+    assert (container.name, container.pod, process.pod) == ("mine", None, None)
+
+
+def test_a_container_that_root_started_in_a_users_session_is_the_machines(tree: Tree) -> None:
+    tree.process(7, f"0::/user.slice/user-1001.slice/session-3.scope/libpod-payload-{A}\n")
+    tree.container("podman", A, "by-sudo")
+    (process,), (container,) = look(tree, 7)
+    assert (container.id, container.name, container.engine) == (A, "by-sudo", "podman")
+    assert process.owner == Owner(name="bob", uid=1001, source="path")
+
+
+def test_the_name_of_a_program_is_no_line_of_its_own(tree: Tree) -> None:
+    tree.process(7, "0::/user.slice/user-1001.slice/session-3.scope\n", uid=1001, name="x\x1cUid:\t1000")
+    (process,), _ = look(tree, 7)
+    assert (process.uid, process.owner) == (1001, Owner(name="bob", uid=1001))
 
 
 def test_pods_are_named_by_the_kubelets_folders_and_no_engine_is_asked(tree: Tree) -> None:

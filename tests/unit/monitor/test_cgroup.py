@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpudock.monitor.cgroup import Place, folder, place
+from gpudock.monitor.cgroup import Place, folder, place, together
 
 A, B = "a1" * 32, "b2" * 32
 POD = "0b5d3c7e-1234-4abc-9def-0123456789ab"
@@ -24,7 +24,7 @@ FORMS = {
     "own parent": (f"0::/lab/gpu/{A}\n", (A,), ""),
     "other namespace": (f"0::/../{A}\n", (A,), ""),
     "docker in docker": (f"0::/docker/{A}/docker/{B}\n", (B, A), "docker"),
-    "docker in podman": (f"0::/machine.slice/libpod-{A}.scope/container/docker/{B}\n", (B, A), "docker"),
+    "docker in podman": (f"0::/machine.slice/libpod-{A}.scope/container/docker/{B}\n", (B, A), "podman"),
     "hybrid": (f"5:cpu:/\n4:memory:/docker/{A}\n0::/\n", (A,), "docker"),
     "deleted": (f"0::/docker/{A} (deleted)\n", (A,), "docker"),
     "none": ("0::/user.slice/user-1000.slice/session-3.scope\n", (), ""),
@@ -86,7 +86,64 @@ def test_jobs(text: str, job: str, uid: int | None) -> None:
 )
 def test_users(text: str, uid: int | None, engine: str) -> None:
     found = place(text)
-    assert (found.uid, found.engine) == (uid, engine)
+    assert (found.uid, found.engine, found.own) == (uid, engine, "user@" in text and "session" not in text)
+
+
+MANAGER = "/user.slice/user-1000.slice/user@1000.service"
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        f"/user.slice/user-1001.slice/docker-{A}.scope",
+        f"/user.slice/user-1001.slice/user@1001.service/docker-{A}.scope",
+        "/slurm/uid_1001/job_7",
+        "/system.slice/slurmstepd.scope/job_7",
+        f"/kubepods/burstable/pod{POD}",
+        f"/kubepods.slice/kubepods-pod{UNDER}.slice/cri-containerd-{A}.scope",
+    ],
+)
+@pytest.mark.parametrize(
+    ("above", "uid"),
+    [
+        (MANAGER, 1000),
+        (f"{MANAGER}/x\x0b9:memory:", 1000),  # no new line for the kernel
+        (f"{MANAGER}/x\x1c9:memory:", 1000),
+        (f"{MANAGER}/x\u20289:memory:", 1000),
+        (f"/system.slice/docker-{B}.scope", None),  # with systemd in the container
+        (f"/machine.slice/libpod-{B}.scope/container", None),
+        ("/lxc.payload.web", None),
+    ],
+)
+def test_what_a_user_or_a_container_made_is_of_nobody_else(above: str, below: str, uid: int | None) -> None:
+    found = place(f"0::{above}{below}\n")
+    assert (found.uid, found.own) == (uid, uid is not None)
+    assert (found.job, found.job_uid, found.pod) == ("", None, "")
+
+
+def test_a_user_is_the_same_seen_from_another_namespace() -> None:
+    found = place(f"0::/../..{MANAGER}/user.slice/docker-{A}.scope\n")
+    assert (found.uid, found.own) == (1000, True)
+    assert place("0::/../user.slice/user-1000.slice/user@1001.service\n").own is False
+
+
+@pytest.mark.parametrize("inside", ["cri-containerd-", "kubepods/libpod-", "/"])
+def test_who_is_in_a_container_does_not_choose_the_engine_that_is_asked_about_it(inside: str) -> None:
+    found = place(f"0::/docker/{A}/{inside}{B}\n")
+    assert (found.ids, found.engine) == ((B, A), "docker")
+
+
+def test_a_cgroup_elsewhere_with_a_containers_name_is_not_its() -> None:
+    own = place(f"4:memory:/docker/{A}\n0::/\n")
+    assert together(place(f"4:memory:/docker/{A}/init\n0::/\n"), own, A)
+    for other in (
+        f"4:memory:/lxc/docker/{A}\n0::/\n",
+        f"5:cpu:/docker/{A}\n",
+        f"4:memory:/docker/{B}/docker/{A}\n",
+        "0::/\n",
+    ):
+        assert not together(place(other), own, A)
+    assert not together(place(""), place(""), A)
 
 
 def test_the_containers_own_cgroup_is_above_that_of_its_processes() -> None:
@@ -100,8 +157,10 @@ def test_paths_by_controller() -> None:
     assert found == {"cpu": f"/docker/{A}", "cpuacct": f"/docker/{A}", "systemd": "/x", "": "/"}
 
 
-def test_a_path_full_of_ids_is_cut() -> None:
-    assert len(place("0::" + "".join(f"/{index:064x}" for index in range(50)) + "\n").ids) == 8
+def test_a_path_full_of_ids_is_cut_where_the_containers_made_it_longer() -> None:
+    assert place("0::" + "".join(f"/{index:064x}" for index in range(50)) + "\n").ids == tuple(
+        f"{index:064x}" for index in reversed(range(8))
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from gpudock.monitor.sample import Owner, Pod
 
 ID = "a1" * 32
 ROOTS = Place(ids=(ID,), engine="docker")
-BOBS = Place(ids=(ID,), engine="podman", uid=1001)
+BOBS = Place(ids=(ID,), engine="podman", uid=1001, own=True)
 
 
 class Names:
@@ -78,6 +78,8 @@ def test_what_a_user_runs_is_his_whatever_the_label_says() -> None:
 
 def test_root_by_sudo_is_the_user_of_the_session() -> None:
     assert who(Place(uid=1001), uid=0) == Owner(name="bob", uid=1001, source="path")
+    container = Place(ids=(ID,), engine="podman", uid=1001)
+    assert who(container, uid=0, gpudock__owner="alice") == Owner(name="bob", uid=1001, source="path")
 
 
 def test_a_job_is_its_users() -> None:
@@ -91,7 +93,10 @@ def test_a_job_is_its_users() -> None:
         (ROOTS, 0, 0),
         (ROOTS, 1000, 0),  # --user 1000 in a container of the machine's engine
         (BOBS, 231080, 1001),
-        (Place(ids=(ID,), uid=1001), 0, 1001),  # a cgroup named like somebody's container, in bob's own part
+        (BOBS, 0, 1001),  # a cgroup named like somebody's container, in bob's own part, and sudo
+        (Place(ids=(ID,), uid=1001), 0, 0),  # by sudo in bob's session, where he makes no cgroups
+        (Place(ids=(ID,), uid=1001, by_mounts=True), 0, 0),
+        (Place(ids=(ID,), uid=1001, by_mounts=True), 300000, 1001),
         (Place(ids=(ID,), by_mounts=True), 0, 0),
         (Place(ids=(ID,), by_mounts=True), 1001, 1001),  # files mounted as if from somebody's container
         (Place(ids=(ID,), by_mounts=True), 231080, 1001),

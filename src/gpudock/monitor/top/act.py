@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from gpudock.engine import detect
 from gpudock.errors import EngineError, GpudockError, RefusedError
+from gpudock.monitor import clients
 from gpudock.monitor.sample import Container, Sample
 from gpudock.plan.quote import quote
 from gpudock.proc import Command, Runner
@@ -52,18 +53,24 @@ def stoppable(container: Container, me: Person) -> None:
 
 def logs(container: Container) -> tuple[str, ...]:
     """The command that shows the end of the logs and follows them. Raises EngineError."""
-    return (*_words(container), "logs", "--follow", "--tail", _LINES, "--", container.id)
+    return (*_words(container), "logs", "--follow", "--tail", _LINES, "--", container.in_engine[0])
 
 
 def stop(container: Container, run: Runner) -> None:
     """Raises EngineError."""
-    told = run(Command((*_words(container), "stop", "--", container.id), timeout=STOPPING))
+    told = run(Command((*_words(container), "stop", "--", container.in_engine[0]), timeout=STOPPING))
     if not told.ok:
         why = (told.err.strip().splitlines() or [f"exit code {told.code}"])[-1]
         raise EngineError(f"{container.engine} did not stop {quote(container.label)}.", why=quote(why, 200))
 
 
 def _words(container: Container) -> tuple[str, ...]:
+    user = container.in_engine[1]
+    if user:  # root asks as that user
+        for each in clients.clients(user, os.environ):
+            if each.name == container.engine:
+                return each.words
+        raise EngineError(f"{container.engine} of uid {user} cannot be asked from here.")
     try:
         return detect.clients({"engine": container.engine}, detect.this_machine(os.environ))[0].words
     except GpudockError as error:
