@@ -171,7 +171,9 @@ def test_nothing_is_wider_than_the_window(opened: Open) -> None:
             page.set_viewport_size({"width": width, "height": 800})
             assert page.evaluate("document.documentElement.scrollWidth") <= width, language
         page.set_viewport_size({"width": 1680, "height": 900})
-        cut = "([...document.querySelectorAll('#people .scroll')].filter((it) => it.scrollWidth > it.clientWidth)).length"
+        cut = (
+            "([...document.querySelectorAll('#people .scroll')].filter((it) => it.scrollWidth > it.clientWidth)).length"
+        )
         assert page.evaluate(cut) == 0, language
 
 
