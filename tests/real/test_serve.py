@@ -271,7 +271,27 @@ def test_tls_and_a_token(gpus: Path, tmp_path: Path) -> None:
             return None
 
         until(lambda: status() == 401)
-        assert status(Authorization="Bearer 0123456789abcdef0123") == 200
+        bearer = {"Authorization": "Bearer 0123456789abcdef0123"}
+        assert status(**bearer) == 200
+        # Who speaks no TLS is sent away. Who asks each second stays connected, and who asks once in a while.
+        often, seldom = (
+            http.client.HTTPSConnection("127.0.0.1", server.port, timeout=5, context=context) for _ in "12"
+        )
+        with socket.create_connection(("127.0.0.1", server.port), 0.01) as silent:
+
+            def ask(connection: http.client.HTTPSConnection) -> socket.socket:
+                connection.request("GET", "/-/healthy", headers=bearer)
+                assert connection.getresponse().read() == b"healthy\n"
+                return connection.sock
+
+            first, other = ask(often), ask(seldom)
+            for _ in range(13):
+                time.sleep(1)
+                assert ask(often) is first
+            assert ask(seldom) is other
+            assert silent.recv(1) == b""
+        often.close()
+        seldom.close()
 
 
 @pytest.mark.parametrize(

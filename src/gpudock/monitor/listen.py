@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import resource
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from gpudock.errors import HostError, RefusedError, UsageError
 from gpudock.monitor.guard import Application
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     import socket
 
     from uvicorn import Server
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 
 PATIENCE = 10.0  # seconds in which a client has to ask, or to take some of its answer
+BETWEEN = 75  # seconds from an answer to the next request; Prometheus asks once a minute unless told otherwise
 LONGEST_HEAD = 16 << 10  # bytes of a request's head
 
 
@@ -78,6 +81,9 @@ async def _serve(sites: Sequence[Site], tls: Tls | None, bound: Callable[[], Non
     servers = [(_server(site, tls, ended), _bound(site.address)) for site in sites]
     bound()
     loop = asyncio.get_running_loop()
+    if tls:  # uvicorn has no setting for it
+        patient = {"ssl_handshake_timeout": PATIENCE, "ssl_shutdown_timeout": PATIENCE}
+        loop.create_server = functools.partial(loop.create_server, **patient)  # type: ignore[method-assign]
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
     async with asyncio.TaskGroup() as group:
@@ -100,6 +106,7 @@ def _server(site: Site, tls: Tls | None, ended: asyncio.Event) -> "Server":
             server_header=False,
             proxy_headers=False,
             h11_max_incomplete_event_size=LONGEST_HEAD,
+            timeout_keep_alive=BETWEEN,
             timeout_graceful_shutdown=1,
             ssl_certfile=tls.certificate if tls else None,
             ssl_keyfile=tls.key if tls else None,
@@ -144,32 +151,34 @@ def _bound(where: Address) -> "socket.socket":
 
 async def _sweep(servers: Sequence["Server"]) -> None:
     """Ends connections that neither ask nor take anything for PATIENCE seconds: uvicorn has no such limit."""
-    watched: dict[object, tuple[float, int]] = {}
+    watched: dict[H11Protocol, tuple[float, int, object]] = {}
     while True:
         await asyncio.sleep(PATIENCE / 4)
         now = time.monotonic()
-        connections = [each for server in servers for each in server.server_state.connections]
-        watched = {each: watched.get(each, (now, -1)) for each in connections}
+        connections = [cast("H11Protocol", each) for server in servers for each in server.server_state.connections]
+        watched = {each: watched.get(each, (now, -1, None)) for each in connections}
         for each in connections:
-            since, size = watched[each]
+            since, size, cycle = watched[each]
             left = waiting(each)
-            if left is None or (0 <= left < size):
-                watched[each] = (now, left or 0)
+            if left is None or 0 <= left < size or each.cycle is not cycle:
+                watched[each] = (now, left or 0, each.cycle)
             elif now - since > PATIENCE:
                 each.transport.abort()
             else:
-                watched[each] = (since, left)
+                watched[each] = (since, left, cycle)
 
 
 def waiting(connection: object) -> int | None:
     """What a client is waited for: bytes that it has not taken, 0 for a request; None: it is not waited for."""
     transport = getattr(connection, "transport", None)
     cycle = getattr(connection, "cycle", None)
-    if transport is None or transport.is_closing():
+    if transport is None:
         return None
     left = int(transport.get_write_buffer_size())
     if left:
         return left
+    if transport.is_closing() or getattr(connection, "timeout_keep_alive_task", None):  # uvicorn ends it after BETWEEN
+        return None
     return 0 if cycle is None or cycle.response_complete else None
 
 

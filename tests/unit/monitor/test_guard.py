@@ -3,15 +3,19 @@
 import asyncio
 import base64
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from gpudock.cli import serve
 from gpudock.errors import InputError, RefusedError, UsageError
 from gpudock.monitor.guard import OWN_NAMES, Guard
-from gpudock.monitor.listen import Address, Tls, address, check, waiting
+from gpudock.monitor.listen import Address, Tls, _sweep, address, check, waiting
 from unit.monitor.asked import request
+
+if TYPE_CHECKING:
+    from uvicorn import Server
 
 TOKEN = b"0123456789abcdef0123"
 
@@ -166,6 +170,10 @@ def test_old_exporters_are_not_public_either() -> None:
 class Transport:
     def __init__(self, left: int, closing: bool = False) -> None:
         self.left, self.closing = left, closing
+        self.aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
 
     def get_write_buffer_size(self) -> int:
         return self.left
@@ -175,20 +183,42 @@ class Transport:
 
 
 class Connection:
-    def __init__(self, transport: Transport, complete: bool | None) -> None:
+    def __init__(self, transport: Transport, complete: bool | None, between: bool = False) -> None:
         self.transport = transport
-        self.cycle = None if complete is None else type("Cycle", (), {"response_complete": complete})()
+        self.timeout_keep_alive_task = object() if between else None
+        self.cycle = None if complete is None else SimpleNamespace(response_complete=complete)
 
 
 @pytest.mark.parametrize(
     ("connection", "left"),
     [
         (Connection(Transport(0), None), 0),  # connected, and says nothing
-        (Connection(Transport(0), complete=True), 0),  # the next request is waited for
+        (Connection(Transport(0), complete=True, between=True), None),  # it may ask again later
+        (Connection(Transport(0), complete=True), 0),  # it has begun to, and does not end
         (Connection(Transport(0), complete=False), None),  # it waits for us
         (Connection(Transport(500), complete=False), 500),  # it does not take what it asked for
+        (Connection(Transport(500, closing=True), complete=True, between=True), 500),  # nor does it after its answer
         (Connection(Transport(0, closing=True), None), None),
     ],
 )
 def test_who_is_waited_for(connection: Connection, left: int | None) -> None:
     assert waiting(connection) == left
+
+
+def test_who_asks_again_and_again_is_not_sent_away_and_who_takes_nothing_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are seen with an answer that is not taken yet at each sweep."""
+    busy, slow = (Connection(Transport(500), complete=False) for _ in range(2))
+    server = SimpleNamespace(server_state=SimpleNamespace(connections={busy, slow}))
+    clock = [0.0]
+
+    async def passes(seconds: float) -> None:
+        clock[0] += seconds
+        busy.cycle = SimpleNamespace(response_complete=False)
+        if clock[0] > 20:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("asyncio.sleep", passes)
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(_sweep([cast("Server", server)]))
+    assert (busy.transport.aborted, slow.transport.aborted) == (False, True)
