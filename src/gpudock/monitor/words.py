@@ -36,7 +36,8 @@ def whole(value: float | Missing, suffix: str = "") -> str:
 
 
 def span(seconds: float) -> str:
-    """ "2 d 3 h", "15 min", "40 s"."""
+    """ "2 d 3 h", "15 min", "40 s"; what begins only later, because somebody set the clock, has lasted for "0 s"."""
+    seconds = max(seconds, 0.0)
     minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
     if days:
         return f"{days:.0f} d {hours % 24:.0f} h"

@@ -78,4 +78,10 @@ def test_numbers_in_words() -> None:
     ]  # fmt: skip
     assert words.size(Missing("no")) == words.share(Missing("no"), Missing("no")) == words.known(None) == "?"
     assert words.share(Missing("no"), 1 << 30) == "? / 1.0 GiB"
-    assert [words.span(each) for each in (5, 65, 3700, 90_000)] == ["5 s", "1 min", "1 h 1 min", "1 d 1 h"]
+    assert [words.span(each) for each in (-82_800, 5, 65, 3700, 90_000)] == [
+        "0 s",
+        "5 s",
+        "1 min",
+        "1 h 1 min",
+        "1 d 1 h",
+    ]

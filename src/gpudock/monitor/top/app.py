@@ -4,6 +4,7 @@ import signal
 from collections import deque
 from typing import ClassVar, TypeVar
 
+from msgspec.structs import replace
 from rich.text import Text
 from textual import work
 from textual.app import App, ComposeResult, SuspendNotSupported
@@ -102,8 +103,10 @@ class Top(App[None]):
     def look(self) -> None:
         """Takes the newest sample; of the same one only the age is news."""
         newest = self._source.latest()
-        if self._paused or not self._there:
+        if not self._there:
             return
+        if self._paused:
+            newest = replace(self._sample, age=newest.time + newest.age - self._sample.time)
         same = newest.number == self._sample.number
         self._sample = newest
         if same:
@@ -127,7 +130,9 @@ class Top(App[None]):
         )
         self._part("#lines", Static).update(Text("\n").join(_text(line) for line in lines))
         self._say()
-        self._part("#table", Table).fill(view.rows(self._sample, self._wanted), self._wanted)
+        self._part("#table", Table).fill(
+            view.rows(self._sample, self._wanted), self._wanted, view.nothing(self._sample, self._wanted)
+        )
         self._part("#foot", Static).update(self._foot())
 
     def _head(self) -> Text:

@@ -51,6 +51,7 @@ class Table(ScrollView, can_focus=True):
         super().__init__(id="table")
         self.rows: tuple[Row, ...] = ()
         self.wanted = Wanted()
+        self.nothing = ""  # what stands there instead of rows
         self._cursor = 0
 
     @property
@@ -61,12 +62,14 @@ class Table(ScrollView, can_focus=True):
     def _width(self) -> int:
         return self.scrollable_content_region.width
 
-    def fill(self, rows: tuple[Row, ...], wanted: Wanted) -> None:
-        if (rows, wanted, self._width) == (self.rows, self.wanted, self.virtual_size.width):
+    def fill(self, rows: tuple[Row, ...], wanted: Wanted, nothing: str) -> None:
+        shown = (self.rows, self.wanted, self.nothing, self.virtual_size.width)
+        if (rows, wanted, nothing, self._width) == shown:
             return
         key = self.current.key if self.current else None
         self.rows = rows
         self.wanted = wanted
+        self.nothing = nothing
         here = next((place for place, row in enumerate(rows) if row.key == key), None)
         self._cursor = min(self._cursor, max(len(rows) - 1, 0)) if here is None else here
         self.virtual_size = Size(self._width, len(rows) + 1)
@@ -92,8 +95,7 @@ class Table(ScrollView, can_focus=True):
         if y == 0:
             return self._strip(self._titles(), base + self.get_component_rich_style("table--title"))
         if not self.rows:
-            nothing = "Nothing matches the filter." if self.wanted.filter else "No process is on a GPU."
-            text = nothing if y == 1 else ""
+            text = self.nothing if y == 1 else ""
             style = base + self.get_component_rich_style("table--quiet")
             return Strip([Segment(set_cell_size(f" {text}", self._width), style)])
         place = y - 1 + round(self.scroll_offset.y)

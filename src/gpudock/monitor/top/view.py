@@ -65,6 +65,15 @@ def rows(sample: Sample, wanted: Wanted) -> tuple[Row, ...]:
     return tuple(found)
 
 
+def nothing(sample: Sample, wanted: Wanted) -> str:
+    """Why there are no rows, if there are none."""
+    if isinstance(sample.gpus, Missing):
+        return "Who uses the GPUs is not known."
+    if wanted.filter:
+        return "Nothing matches the filter."
+    return "This container is on no GPU any more: Esc goes back." if wanted.follow else "No process is on a GPU."
+
+
 def _matches(process: Process, container: Container | None, wanted: Wanted) -> bool:
     if wanted.follow and process.container != wanted.follow:
         return False

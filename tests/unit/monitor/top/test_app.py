@@ -101,6 +101,32 @@ def test_new_samples_are_drawn_and_pause_holds_them() -> None:
     assert "paused" in paused
 
 
+def test_what_is_paused_grows_old() -> None:
+    source = demo.DemoSource()
+
+    async def work(pilot: Pilot[None], app: Top) -> None:
+        await pilot.press("p")
+        source.step(95)
+        app.look()
+
+    found = shown(work, source=source)
+    assert "paused, 1 min ago" in found
+    assert " 73 %" in found
+
+
+def test_a_container_that_is_followed_and_ends_is_not_an_empty_machine() -> None:
+    source = Changed()
+
+    async def work(pilot: Pilot[None], app: Top) -> None:
+        await pilot.press("f")
+        sample = demo.sample()
+        source.changed = {"number": 2, "processes": tuple(each for each in sample.processes if each.container != demo.TRAINING), "containers": sample.containers[1:]}  # fmt: skip
+        app.look()
+
+    found = shown(work, "down", source=source)
+    assert "This container is on no GPU any more: Esc goes back." in found
+
+
 def test_the_cursor_stays_on_its_row_when_the_order_changes() -> None:
     async def work(pilot: Pilot[None], app: Top) -> None:
         table = app.query_one(Table)
@@ -214,7 +240,7 @@ def test_old_data_problems_and_missing_gpus_are_said() -> None:
     assert "podman: no answer" in found
     none = shown(source=Changed(gpus=Missing("no driver"), processes=(), containers=(), people=()))
     assert "No GPU can be shown: no driver" in none
-    assert "No process is on a GPU." in none
+    assert "Who uses the GPUs is not known." in none
 
 
 def test_simulated_is_said() -> None:
