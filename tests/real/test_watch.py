@@ -294,6 +294,19 @@ def test_where_all_gpus_are_lost_nothing_is_known(start: Callable[[], Watcher], 
     assert len(answer(watcher.look(slow=True)).gpus) == 2  # by a new child
 
 
+def test_errors_that_cannot_be_heard_are_no_reason_for_another_child(
+    start: Callable[[], Watcher], machine: Path
+) -> None:
+    watcher = start()
+    (machine / "faults").write_text("nvmlEventSetWait_v2 error:999\n")
+    told = answer(watcher.look(slow=True))
+    said = "errors that the driver reports cannot be heard: nvmlEventSetWait_v2: Unknown Error"
+    assert (len(told.gpus), told.problems) == (2, (said,))
+    began = watcher._began = watcher._began - watch.RENEW - 1
+    assert answer(watcher.look(slow=True)).problems == (said,)
+    assert watcher._began == began
+
+
 def test_a_reading_that_fails_says_so_and_nothing_else(start: Callable[[], Watcher], machine: Path) -> None:
     watcher = start()
     (machine / "faults").write_text("nvmlDeviceGetTemperature error:15\nnvmlDeviceGetProcessUtilization error:4\n")

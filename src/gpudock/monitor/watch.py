@@ -45,7 +45,8 @@ class Answer(Part, frozen=True):
     gpus: tuple[Gpu, ...] = ()
     processes: tuple[Process, ...] = ()
     xids: tuple[tuple[str, int], ...] = ()  # UUID and code, since the last answer
-    problems: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()  # of GPUs, which a new child may find again
+    deaf: str = ""  # why there will be no more xids
 
 
 class Driver(NamedTuple):
@@ -136,10 +137,9 @@ class Watcher:
             self.close()
             return self._failed("; ".join(map(one_line, answer.problems)))
         self._failures, self._whole = 0, not answer.problems
-        if time.monotonic() < self._slow_from:
-            left_out = f"{self._crash}, so limits, errors and traffic are not read"
-            return replace(answer, problems=(*answer.problems, left_out))
-        return answer
+        spared = time.monotonic() < self._slow_from
+        left_out = f"{self._crash}, so limits, errors and traffic are not read" if spared else ""
+        return replace(answer, problems=(*answer.problems, *filter(None, (answer.deaf, left_out))))
 
     def _given_up(self, talk: Talk, *, slow: bool) -> str:
         stuck = not talk.stop()

@@ -109,6 +109,7 @@ class Watch:
         self.cuda = known(nvml_child.cuda_version, self.nvml)
         self.throughput = watch_slow.Throughput(self.nvml)
         self.problems: list[str] = []
+        self.deaf = ""  # why errors that the driver reports are not heard any more
         self.devices: list[Device] = []
         for index in range(number_of(self.nvml, "nvmlDeviceGetCount_v2 nvmlDeviceGetCount", None)):
             try:
@@ -149,6 +150,7 @@ class Watch:
             "cuda": self.cuda,
             "xids": self.xids(),
             "problems": problems,
+            "deaf": self.deaf,
         }
         lists = f'"gpus": [{",".join(gpus)}], "processes": [{",".join(processes)}]'
         return f"{{{lists}, {json.dumps(rest).removeprefix('{')}"
@@ -162,7 +164,7 @@ class Watch:
                 self.nvml.call("nvmlEventSetWait_v2 nvmlEventSetWait", self.events, data, 0)
             except CallError as error:
                 if error.code != TIMEOUT:
-                    self.problems.append(f"errors that the driver reports cannot be heard: {error}")
+                    self.deaf = f"errors that the driver reports cannot be heard: {error}"
                     self.events = None
                 break
             where = nvml_child.number(data.raw, 0, 8)
