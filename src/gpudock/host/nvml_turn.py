@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 PATIENCE = 10.0  # seconds in all; a holder that is slower than `deadline` is reported at once
 STEP = 0.005
+SURE = 0.25  # seconds: who has just got the turn writes his time a moment later; till then the one before him has it
 
 
 def folder() -> str:
@@ -98,14 +99,17 @@ def _written(fd: int) -> bool:
 
 def _wait(fd: int, deadline: float) -> str | None:
     until = time.monotonic() + PATIENCE
+    suspect, changed = None, 0.0
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = _holder(fd)
-            if holder and holder[0] > deadline:
-                return _stuck(*holder)
-            if time.monotonic() > until:
+            holder, now = _holder(fd), time.monotonic()
+            if holder != suspect:
+                suspect, changed = holder, now
+            elif holder and now - changed > SURE and _age(holder) > deadline:
+                return _stuck(_age(holder), holder[1])
+            if now > until:
                 return f"NVML is busy: other gpudock processes asked it for {PATIENCE:g} s"
             time.sleep(STEP)
         else:
@@ -113,12 +117,16 @@ def _wait(fd: int, deadline: float) -> str | None:
 
 
 def _holder(fd: int) -> tuple[float, str] | None:
-    """(age in seconds, pid) of the child that has the turn; None while the file is being written."""
+    """(since when, pid) of the child that has the turn; None while the file is being written."""
     since, _, rest = os.pread(fd, 200, 0).decode(errors="replace").partition("\n")
     try:
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - float(since), rest.strip()
+        return float(since), rest.strip()
     except ValueError:
         return None
+
+
+def _age(holder: tuple[float, str]) -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - holder[0]
 
 
 def _stuck(age: float, pid: str) -> str:
