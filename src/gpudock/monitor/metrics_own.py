@@ -103,7 +103,7 @@ def metrics(sample: Sample) -> Iterator[Metric]:
     known = not isinstance(sample.gpus, Missing)
     yield Metric(_BUILD, [(written([("version", __version__)]), 1)])
     yield Metric(_SUCCESS, [("", int(known and not sample.stale))])
-    yield Metric(_AGE, [("", round(sample.age, 3))])
+    yield Metric(_AGE, [("", None if sample.never_read else round(sample.age, 3))])
     yield Metric(_TOOK, [("", sample.took)])
     yield Metric(_ENGINE, [(written([("engine", each.name)]), int(not each.problem)) for each in sample.engines])
     yield Metric(_COUNT, [("", None if sample.stale or not known else len(gpus))])

@@ -76,20 +76,17 @@ def metrics(sample: Sample, tally: Tally, *, processes: bool) -> Iterator[Metric
 def _containers(sample: Sample) -> Iterator[Metric]:
     chosen = sample.containers[:MOST]
     names = {each.id: _names(each) for each in chosen}
-    yield Metric(_INFO, [(written((*names[each.id], *_more(each))), 1) for each in chosen])
-    groups: dict[tuple[str, str], list[Process]] = {}
+    yield Metric(_INFO, [(label, 1) for label in {written((*names[each.id], *_more(each))): 1 for each in chosen}])
+    groups: dict[str, list[Process]] = {}
     for each in sample.processes:
         if each.container:
-            groups.setdefault((each.container if each.container in names else OTHER, each.gpu), []).append(each)
-    labels = [
-        (theirs, written((*names.get(container, (("container", OTHER),)), ("uuid", gpu))))
-        for (container, gpu), theirs in groups.items()
-    ]
-    yield Metric(_MEMORY, [(label, total(each.memory for each in theirs)) for theirs, label in labels])
-    yield Metric(_LOAD, [(label, _load(theirs)) for theirs, label in labels])
-    uses = [(written(names[each.id]), each.use) for each in chosen]
+            whose = names.get(each.container, (("container", OTHER),))
+            groups.setdefault(written((*whose, ("uuid", each.gpu))), []).append(each)
+    yield Metric(_MEMORY, [(label, total(each.memory for each in theirs)) for label, theirs in groups.items()])
+    yield Metric(_LOAD, [(label, _load(theirs)) for label, theirs in groups.items()])
+    uses = {written(names[each.id]): each.use for each in chosen}
     for family, read in _USE:
-        yield Metric(family, [(label, read(use)) for label, use in uses])
+        yield Metric(family, [(label, read(use)) for label, use in uses.items()])
 
 
 def _names(container: Container) -> tuple[tuple[str, str], ...]:
@@ -120,23 +117,24 @@ def _people(people: Sequence[Person]) -> Iterator[Metric]:
 
 
 def _of_people(people: Sequence[Person], read: Callable[[Sequence[Person]], Value]) -> list[Series]:
-    """One series a name: two accounts of one name are one person here."""
+    """One series a label: two accounts of one name are one person here, and whoever is called so is of the others."""
     groups: dict[str, list[Person]] = {}
     for place, each in enumerate(people):
-        groups.setdefault(each.name if place < MOST else OTHER, []).append(each)
-    return [(written([("user", name)]), read(group)) for name, group in groups.items()]
+        groups.setdefault(_label(each.name, place), []).append(each)
+    return [(label, read(group)) for label, group in groups.items()]
 
 
 def _most(seconds: dict[str, float]) -> Iterable[tuple[str, float]]:
     """A counter must not go back, so who was counted alone is so for ever: those who came first."""
-    others = 0.0
+    groups: dict[str, float] = {}
     for place, (user, value) in enumerate(tuple(seconds.items())):
-        if place < MOST:
-            yield written([("user", user)]), value
-        else:
-            others += value
-    if others:
-        yield written([("user", OTHER)]), others
+        label = _label(user, place)
+        groups[label] = groups.get(label, 0.0) + value
+    return groups.items()
+
+
+def _label(user: str, place: int) -> str:
+    return written([("user", user if place < MOST else OTHER)])
 
 
 def _processes(sample: Sample) -> Iterator[Metric]:

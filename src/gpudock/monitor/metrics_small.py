@@ -138,17 +138,22 @@ _INFO = Family("nvidia_info", "gauge", "Info as reported by the device")
 _DEVICE_COUNT = Family("nvidia_device_count", "gauge", "Count of found nvidia devices")
 
 
+def _minor(gpu: Gpu) -> str:
+    """Tells GPUs apart also where they have none, as with WSL."""
+    return str(gpu.minor) if gpu.minor >= 0 else gpu.uuid
+
+
 def _bugroger(sample: Sample) -> Iterator[Metric]:
     gpus = _gpus(sample)
-    yield Metric(_UP, [("", int(not isinstance(sample.gpus, Missing)))])
+    yield Metric(_UP, [("", int(not isinstance(sample.gpus, Missing) and not sample.stale))])
     yield Metric(_DRIVER, [(written([("version", sample.driver)]), 1)] if isinstance(sample.driver, str) else [])
     yield Metric(_DEVICE_COUNT, [("", len(gpus))])
     info = [
-        written([("index", str(gpu.index)), ("minor", str(gpu.minor)), ("uuid", gpu.uuid), ("name", _name(gpu))])
+        written([("index", str(gpu.index)), ("minor", _minor(gpu)), ("uuid", gpu.uuid), ("name", _name(gpu))])
         for gpu in gpus
     ]
     yield Metric(_INFO, [(label, 1) for label in info])
-    yield from _each(_BUGROGER, gpus, lambda gpu: (("minor", str(gpu.minor)),))
+    yield from _each(_BUGROGER, gpus, lambda gpu: (("minor", _minor(gpu)),))
 
 
 SMALL = {

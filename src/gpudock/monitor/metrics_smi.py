@@ -137,7 +137,7 @@ def metrics(sample: Sample, *, processes: bool) -> Iterator[Metric]:
         yield from _apps(sample)
     well = not isinstance(sample.gpus, Missing) and not sample.stale
     yield Metric(_SUCCESS, [("", int(well))])
-    yield Metric(_WHEN, [("", None if isinstance(sample.gpus, Missing) else round(sample.time, 3))])
+    yield Metric(_WHEN, [("", None if sample.never_read else round(sample.time, 3))])
     yield Metric(_TOOK, [("", sample.took)])
     yield Metric(_CODE, [("", 0 if well else 999)])
     yield Metric(_APPS, [("", int(well))])

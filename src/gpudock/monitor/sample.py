@@ -303,7 +303,7 @@ class Engine(Part, frozen=True):
 
 
 class Sample(Part, frozen=True):
-    time: float  # when the GPUs were read
+    time: float  # when the GPUs were read last; while they never were, when that was tried last
     number: int = 0  # goes up by one; not continued over a restart
     age: float = 0.0  # seconds since `time`, when this value was handed out
     interval: float = 1.0  # seconds between two looks, as it was asked for
@@ -323,6 +323,10 @@ class Sample(Part, frozen=True):
     def stale(self) -> bool:
         """Older than two looks should make it: say so wherever it is shown."""
         return self.age > 2 * self.interval + self.took + 1
+
+    @property
+    def never_read(self) -> bool:
+        return isinstance(self.driver, Missing)
 
     def container(self, wanted: str) -> Container | None:
         return next((each for each in self.containers if each.id == wanted), None)

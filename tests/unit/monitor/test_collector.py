@@ -126,8 +126,20 @@ def test_after_a_minute_nothing_old_is_shown(watcher: Watcher) -> None:
     sample = made.look()
     assert sample.gpus == Missing("NVML is stuck")
     assert sample.processes == ()
+    watcher.told = Missing("NVML is stuck for long")
+    assert GIVEN_UP < made.look().age < GIVEN_UP + 40  # and the age goes on
+    assert made.latest().stale
     watcher.told = answer(load=1)
     assert only(made.look()).utilization.gpu == 1
+
+
+def test_where_no_gpu_was_ever_read_nothing_is_old(watcher: Watcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now)
+    made = collector(watcher)
+    now += 3600
+    sample = made.look()
+    assert (sample.never_read, sample.stale, sample.gpus) == (True, False, Missing("nothing yet"))
 
 
 def test_a_gpu_that_is_held_and_does_nothing_is_idle(watcher: Watcher, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from gpudock.facts.base import Missing
-from gpudock.monitor import metrics_dcgm, metrics_own, metrics_people, metrics_smi
+from gpudock.monitor import gather, metrics_dcgm, metrics_own, metrics_people, metrics_smi
 from gpudock.monitor.exposition import GROUPS, Choice, Exposition
 from gpudock.monitor.metric import Family, Metric, text, written
 from gpudock.monitor.metrics_small import SMALL
@@ -25,6 +25,7 @@ from gpudock.monitor.sample import (
     Profiling,
     Sample,
     Temperature,
+    Use,
     Utilization,
 )
 from gpudock.monitor.shares import Tally
@@ -311,13 +312,51 @@ def test_old_samples_give_no_gpu_series_but_say_that_they_are_old() -> None:
     assert found["gpudock_collect_success"][2][0].value == 0
     assert found["gpudock_collect_age_seconds"][2][0].value == 30
     assert found["nvidia_smi_last_collect_success"][2][0].value == 0
+    assert parsed(exposition(Choice(small=SMALL["bugroger"]), age=30.0).text())["nvidia_up"][2][0].value == 0
     assert not [name for name in found if "util" in name.lower() or "memory" in name or "held" in name]
 
 
 def test_no_gpu_at_all() -> None:
-    found = parsed(exposition(gpus=Missing("no driver"), processes=(), containers=(), people=()).text())
+    nothing: dict[str, Any] = {"gpus": Missing("no driver"), "processes": (), "containers": (), "people": ()}
+    found = parsed(exposition(**nothing, age=3600.0).text())  # any more
     assert found["gpudock_collect_success"][2][0].value == 0
+    assert found["gpudock_collect_age_seconds"][2][0].value == 3600
+    assert found["nvidia_smi_last_collect_success_timestamp_seconds"][2][0].value == demo.START
     assert "gpudock_gpus" not in found
+    never = parsed(exposition(**nothing, driver=Missing("not told")).text())
+    assert never["gpudock_collect_success"][2][0].value == 0
+    assert "gpudock_collect_age_seconds" not in never
+    assert "nvidia_smi_last_collect_success_timestamp_seconds" not in never
+
+
+def test_no_series_is_there_twice_however_names_are_cut() -> None:
+    """Long names of pods, a person called as the sum is, ids with the same beginning, GPUs without a node."""
+    owners = [Owner(name="n" * 128 + end) for end in ("/a", "/b")] + [Owner(name="other"), Owner(name="zoe")]
+    containers = tuple(
+        Container(id=f"{'a' * 12}{place:052x}", owner=Owner(name="n" * 200), use=Use(memory=place))
+        for place in range(3)
+    )
+    processes = tuple(
+        Process(pid=place + 1, gpu=demo.UUIDS[0], memory=1, owner=owner, container=containers[place % 3].id)
+        for place, owner in enumerate(owners)
+    )
+    gpus = tuple(replace(demo.gpu(index, 0), minor=-1) for index in range(2))
+    sample = demo.sample(processes=processes, containers=containers, gpus=gpus)
+    tally = Tally()
+    for tick in range(2):
+        tally.add(replace(sample, time=demo.START + tick))
+    changed = {"processes": processes, "containers": containers, "gpus": gpus, "people": gather.people(processes)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metrics_people, "MOST", 3)
+        choices = [Choice(GROUPS, processes=True), *(Choice(small=small) for small in SMALL.values())]
+        texts = [exposition(choice, tally, **changed).text().decode() for choice in choices]
+    for lines in (text_.splitlines() for text_ in texts):
+        series = [line.rpartition(" ")[0] for line in lines if not line.startswith("#")]
+        assert len(series) == len(set(series)) > 3
+    held = of_gpu(parsed(texts[0].encode()), "gpudock_user_gpu_held_seconds_total", user="n" * 128)
+    others = of_gpu(parsed(texts[0].encode()), "gpudock_user_gpu_held_seconds_total", user="other")
+    assert (held.value, others.value) == (2, 2)  # both of one name; the one called so, and the sum
+    assert of_gpu(parsed(texts[0].encode()), "gpudock_container_gpu_memory_bytes", uuid=demo.UUIDS[0]).value == 4
 
 
 def test_each_sample_is_written_once() -> None:

@@ -83,8 +83,9 @@ function drawAll() {
   drawProblems(sample);
   drawTotals(sample);
   cards.draw($("cards"), sample);
-  people.draw(sample.people ?? [], (row) => row.name);
-  containers.draw(sample.containers ?? [], (row) => row.id);
+  const unread = isMissing(sample.gpus) ? "unknown" : undefined;
+  people.draw(sample.people ?? [], (row) => row.name, unread);
+  containers.draw(sample.containers ?? [], (row) => row.id, unread);
   drawProcesses(sample);
 }
 
@@ -126,7 +127,7 @@ function drawProcesses(sample) {
   }));
   const wanted = $("filter").value.trim().toLowerCase();
   const matches = (row) => [row.person, row.where, row.container, row.name, row.command, String(row.pid), `gpu ${row.label}`].some((each) => each?.toLowerCase().includes(wanted));
-  processes.draw(wanted ? all.filter(matches) : all, (row) => `${row.pid} ${row.gpu} ${row.gi} ${row.ci}`, all.length ? "noMatch" : "noProcesses");
+  processes.draw(wanted ? all.filter(matches) : all, (row) => `${row.pid} ${row.gpu} ${row.gi} ${row.ci}`, all.length ? "noMatch" : isMissing(sample.gpus) ? "unknown" : "noProcesses");
 }
 
 function drawState() {
@@ -137,7 +138,8 @@ function drawState() {
   document.body.classList.toggle("old", kind === "stale" || kind === "lost");
   const ago = age == null ? "" : word("ago", { age: format.duration(age) });
   text($("state-text"), { waiting: word("waiting"), live: `${word("live")} · ${ago}`, stale: `${word("staleShort")} · ${ago}`, lost: `${word("lostShort")} · ${ago}` }[kind]);
-  const notice = kind === "stale" || kind === "lost" ? word(kind, { age: format.duration(age) }) : "";
+  const shown = live.sample && !isMissing(live.sample.gpus); // else the reason stands where the GPUs would be
+  const notice = (kind === "stale" && shown) || kind === "lost" ? word(kind, { age: format.duration(age) }) : "";
   text($("stale"), notice);
   $("stale").hidden = !notice;
   if (age != null && current !== wasCurrent) say(current ? word("back") : notice);
