@@ -90,7 +90,10 @@ def bounded(work: Callable[[], object], failed: Callable[[GpudockError], int] | 
     except OSError as error:
         if error.errno != errno.ENOSPC:
             return _report_defect(error)
-        _write_no_more()
+        try:
+            print(end="", flush=True)
+        except OSError:
+            _write_no_more()
         say(f"{error}\n  why:  what was to be written has no room\n  mend: make room, or write it somewhere else")
         code = HostError.exit_code
     except Exception as error:  # noqa: BLE001  the boundary: a user never sees a bare traceback
