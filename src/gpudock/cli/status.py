@@ -78,8 +78,8 @@ def interval_of(text: str) -> float:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0.5 <= value <= 3600:
-        raise UsageError(f"--interval {text!r} is no number of seconds from 0.5 to 3600.")
+    if not 0.5 <= value <= 600:
+        raise UsageError(f"--interval {text!r} is no number of seconds from 0.5 to 600.")
     return value
 
 

@@ -17,7 +17,7 @@ def usage(*, by: str, since: str, csv: bool, as_json: bool, history: str) -> Non
     """Show GPU-hours by user, container, environment, GPU or day, from what `gpudock serve` remembers.
 
     HELD counts while a process is on a GPU, whatever it does; USED counts the share of it that worked; ENERGY is the
-    GPU's, shared among those on it. "?" is what the driver does not tell, as of processes on MIG devices.
+    GPU's, shared among those on it. A MIG instance counts as its part of the GPU. "?" is what the driver does not tell.
     """
     from typing import get_args
 

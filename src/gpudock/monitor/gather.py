@@ -128,8 +128,7 @@ def total(values: Iterable[int | Missing]) -> int | Missing:
 
 def held(gpus: Iterable[Gpu], all_processes: Sequence[Process], since: dict[str, float], now: float) -> tuple[Gpu, ...]:
     """The GPUs with the time for which they were held and idle. `since` remembers when that began, by UUID."""
-    # A display server draws on each GPU that it finds, for as long as the machine runs: nobody could do without it.
-    occupied = {each.gpu for each in all_processes if each.kind != "G" or each.container}
+    occupied = {each.gpu for each in all_processes if each.holds}
     result = []
     for gpu in gpus:
         if gpu.uuid in occupied and all(each == 0 for each in gpu.loads):

@@ -9,14 +9,20 @@ from typing import NamedTuple
 
 from gpudock.errors import HostError
 from gpudock.facts.base import Missing
+from gpudock.monitor.shares import NOT_ALL
 from gpudock.monitor.source import By, Chart, Metric, Series, Subject, Usage, UsageRow
-from gpudock.monitor.store import COARSE, FINE, KEEP_FINE, PATIENCE
+from gpudock.monitor.store import COARSE, FINE, KEEP_FINE, PATIENCE, VERSION
 
 MOST_SERIES = 20
-NOT_ALL = 0.01  # of the time held may be unmeasured before "used" is unknown
 
-# Subject -> column of shares that tells it
-_COLUMNS = {"user": "user", "container": "container", "env": "env", "gpu": "gpu"}
+# What is added up by -> the columns of shares that tell it, and the seconds held that count once then
+_COLUMNS = {
+    "user": ("user", "user_held"),
+    "container": ("container", "held"),
+    "env": ("env", "env_held"),
+    "gpu": ("gpu", "gpu_held"),
+    "day": ("date(time, 'unixepoch', 'localtime')", "gpu_held"),
+}
 _OF_GPU = {
     "utilization": "avg(utilization)",
     "memory": "avg(memory)",
@@ -30,11 +36,9 @@ _OF_SHARE = {
         "CASE WHEN sum(unknown) > 0 THEN NULL ELSE 100.0 * sum(used) / {tier} END",
         "sum(value) * {tier} / {step}",
     ),
-    "memory": ("sum(shares.memory)", "avg(value)"),
-    "held": ("{once} / {tier}", "sum(value) * {tier} / {step}"),
+    "memory": ("sum(memory)", "avg(value)"),
+    "held": ("sum({held})", "sum(value) / {step}"),
 }
-# Of shares of one GPU in one period: whoever has it twice holds it once.
-_ONCE = "min(sum(shares.held), max(gpus.held))"
 
 
 class _Cut(NamedTuple):
@@ -77,12 +81,12 @@ class Remembered:
                 " WHERE tier = ? AND time >= ? AND time < ? GROUP BY gpu, at"
             )
         elif metric in _OF_SHARE:
-            inner, outer = (each.format(step=cut.step, tier=cut.tier, once=_ONCE) for each in _OF_SHARE[metric])
-            by_gpu = ", gpu" if metric == "held" else ""
+            who, held = _COLUMNS[subject]
+            inner, outer = (each.format(step=cut.step, tier=cut.tier, held=held) for each in _OF_SHARE[metric])
             query = (
-                f"SELECT names.key, names.label, at, {outer} FROM (SELECT {_COLUMNS[subject]} AS who,"
-                f" time / ? * ? AS at, {inner} AS value FROM shares JOIN gpus USING (tier, time, gpu)"
-                f" WHERE tier = ? AND time >= ? AND time < ? GROUP BY time{by_gpu}, who)"
+                f"SELECT names.key, names.label, at, {outer} FROM (SELECT {who} AS who,"
+                f" time / ? * ? AS at, {inner} AS value FROM shares"
+                " WHERE tier = ? AND time >= ? AND time < ? GROUP BY time, who)"
                 " JOIN names ON names.id = who WHERE names.key != '' GROUP BY who, at"
             )
         else:
@@ -92,14 +96,15 @@ class Remembered:
 
     def usage(self, by: By, since: float, until: float) -> Usage:
         """Of five-minute periods, and ten-second ones where those are not made yet."""
-        # Grouped in the order of the table's key, which needs less sorting.
         day = by == "day"
-        who = "date(time, 'unixepoch', 'localtime')" if day else _COLUMNS[by]
+        who, held = _COLUMNS[by]
         key, label, names = ("who", "''", "") if day else ("key", "label", " JOIN names ON id = who WHERE key != ''")
+        # Grouped in the order of the table's key first, which needs less sorting.
         query = (
-            f"SELECT {key}, {label}, sum(held), sum(used), sum(unknown), sum(joules), count(DISTINCT gpu), min(time),"
-            f" max(time + tier) FROM (SELECT {who} AS who, tier, time, gpu, {_ONCE} AS held, sum(used) AS used,"
-            " sum(unknown) AS unknown, sum(joules) AS joules FROM shares JOIN gpus USING (tier, time, gpu)"
+            f"SELECT {key}, {label}, sum(held), sum(used), sum(unknown), sum(joules), sum(unmetered),"
+            " count(DISTINCT gpu), min(time), max(time + tier)"
+            f" FROM (SELECT {who} AS who, tier, time, gpu, sum({held}) AS held, sum(used) AS used,"
+            " sum(unknown) AS unknown, sum(joules) AS joules, sum(unmetered) AS unmetered FROM shares"
             " WHERE ((tier = :coarse AND time < :edge) OR (tier = :fine AND time >= :edge)) AND time >= :since"
             f" AND time < :until GROUP BY tier, time, gpu, who){names} GROUP BY who ORDER BY 3 DESC, 1 LIMIT 10000"
         )
@@ -132,10 +137,20 @@ class Remembered:
         try:
             name = self._path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
             with contextlib.closing(sqlite3.connect(f"file:{name}?mode=ro", uri=True, timeout=PATIENCE)) as database:
-                yield database
+                yield database if self._version_of(database) else None
         except sqlite3.Error as error:
             mend = "try again; if it stays so, move the file away and gpudock serve begins a new one"
             raise HostError(f"The history {self._path} cannot be read.", why=str(error), mend=mend) from error
+
+    def _version_of(self, database: sqlite3.Connection) -> int:
+        """0: nothing was written yet. It is only read here, so it is not made one of this version."""
+        version = int(database.execute("PRAGMA user_version").fetchone()[0])
+        if version in {0, VERSION}:
+            return version
+        why, mend = "a later gpudock wrote it", "ask that one"
+        if version < VERSION:
+            why, mend = "an earlier gpudock wrote it", "restart gpudock serve: it takes over what is there"
+        raise HostError(f"The history {self._path} cannot be read.", why=why, mend=mend)
 
     def _there(self) -> bool:
         """Without opening it: closing it again would take SQLite's locks from whoever writes in this process."""
@@ -151,14 +166,14 @@ class Remembered:
         return True
 
 
-def _row(told: tuple[str, str, float, float, float, float, int, int, int]) -> UsageRow:
-    key, label, held, used, unknown, joules, gpus, first, last = told
+def _row(told: tuple[str, str, float, float, float, float, float, int, int, int]) -> UsageRow:
+    key, label, held, used, unknown, joules, unmetered, gpus, first, last = told
     return UsageRow(
         key=key,
         label=label or key,
         held=round(held, 1),
         used=Missing("the driver does not tell it of these processes") if unknown > held * NOT_ALL else round(used, 1),
-        energy=round(joules, 1),
+        energy=Missing("the driver does not tell the power") if unmetered > held * NOT_ALL else round(joules, 1),
         gpus=gpus,
         first=float(first),
         last=float(last),

@@ -3,7 +3,7 @@
 Beyond MOST containers or people, those with the least GPU memory are added up as "other".
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from gpudock.facts.base import Missing
 from gpudock.monitor.gather import total
@@ -39,8 +39,12 @@ _USER_HELD = _family("user_gpus_held", "GPUs that a person has a process on.")
 _USER_MEMORY = _family("user_gpu_memory_bytes", "GPU memory of a person's processes.")
 _USER_LOAD = _family("user_gpu_utilization_ratio", "Utilization by a person's processes; 2 is two whole GPUs.")
 _HELD = _family("user_gpu_held_seconds_total", "GPU-seconds that a person held since gpudock started.", "counter")
-_USED = _family("user_gpu_used_seconds_total", "GPU-seconds that a person used since gpudock started.", "counter")
-_JOULES = _family("user_gpu_energy_joules_total", "GPU energy of a person since gpudock started.", "counter")
+_USED = _family(
+    "user_gpu_used_seconds_total", "GPU-seconds that a person used since gpudock started; absent: unknown.", "counter"
+)
+_JOULES = _family(
+    "user_gpu_energy_joules_total", "GPU energy of a person since gpudock started; absent: unknown.", "counter"
+)
 _PROCESS_MEMORY = _family("process_gpu_memory_bytes", "GPU memory of a process.")
 _PROCESS_LOAD = _family("process_gpu_utilization_ratio", "Utilization by a process.")
 
@@ -67,8 +71,8 @@ def metrics(sample: Sample, tally: Tally, *, processes: bool) -> Iterator[Metric
     """`processes`: also series with a process id, which come and go."""
     yield from _containers(sample)
     yield from _people(sample.people)
-    for family, seconds in ((_HELD, tally.held), (_USED, tally.used), (_JOULES, tally.joules)):
-        yield Metric(family, [(label, round(value, 3)) for label, value in _most(seconds)])
+    for family, figures in ((_HELD, tally.held), (_USED, tally.used()), (_JOULES, tally.joules())):
+        yield Metric(family, list(_most(figures)))
     if processes:
         yield from _processes(sample)
 
@@ -124,13 +128,14 @@ def _of_people(people: Sequence[Person], read: Callable[[Sequence[Person]], Valu
     return [(label, read(group)) for label, group in groups.items()]
 
 
-def _most(seconds: dict[str, float]) -> Iterable[tuple[str, float]]:
+def _most(figures: Mapping[str, float | Missing]) -> Iterator[tuple[str, float | Missing]]:
     """A counter must not go back, so who was counted alone is so for ever: those who came first."""
-    groups: dict[str, float] = {}
-    for place, (user, value) in enumerate(tuple(seconds.items())):
-        label = _label(user, place)
-        groups[label] = groups.get(label, 0.0) + value
-    return groups.items()
+    groups: dict[str, list[float | Missing]] = {}
+    for place, (user, value) in enumerate(tuple(figures.items())):
+        groups.setdefault(_label(user, place), []).append(value)
+    for label, values in groups.items():
+        told = [each for each in values if not isinstance(each, Missing)]
+        yield label, round(sum(told), 3) if len(told) == len(values) else Missing("not told of all")
 
 
 def _label(user: str, place: int) -> str:

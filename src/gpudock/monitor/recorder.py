@@ -1,13 +1,14 @@
 """Writes down what samples say. It adds up ten seconds in memory; a thread of its own writes, because disks stall."""
 
+import math
 import sqlite3
 import threading
-from collections import deque
+from collections import Counter, deque
 from typing import NamedTuple
 
 from gpudock.facts.base import Missing
 from gpudock.monitor.sample import Gpu, Sample
-from gpudock.monitor.shares import Share, elapsed, shares
+from gpudock.monitor.shares import Held, Share, elapsed, shares
 from gpudock.monitor.store import FINE, GpuRow, ShareRow, Store
 
 MOST_WAITING = 360  # periods, an hour, while the disk is full or somebody has the file locked
@@ -18,16 +19,16 @@ NAMES_EVERY = 8640  # periods, a day
 
 class _Mean:
     def __init__(self) -> None:
-        self.total, self.count = 0.0, 0
+        self.total = self.seconds = 0.0
 
-    def add(self, value: float | Missing | None) -> None:
+    def add(self, value: float | Missing | None, seconds: float) -> None:
         if value is not None and not isinstance(value, Missing):
-            self.total += value
-            self.count += 1
+            self.total += value * seconds
+            self.seconds += seconds
 
     @property
     def value(self) -> float | None:
-        return round(self.total / self.count, 3) if self.count else None
+        return round(self.total / self.seconds, 3) if self.seconds else None
 
 
 class _OfGpu:
@@ -36,20 +37,34 @@ class _OfGpu:
         self.held = 0.0
         self.label = ""
 
-    def add(self, gpu: Gpu, held: float) -> None:
+    def add(self, gpu: Gpu, seconds: float, held: float) -> None:
         self.label = f"GPU {gpu.index}"
-        self.utilization.add(gpu.load)
-        self.memory.add(gpu.memory.used)
-        self.power.add(gpu.power.draw)
-        self.temperature.add(gpu.temperature.gpu)
-        self.held += held
+        self.utilization.add(gpu.load, seconds)
+        self.memory.add(gpu.memory.used, seconds)
+        self.power.add(gpu.power.draw, seconds)
+        self.temperature.add(gpu.temperature.gpu, seconds)
+        self.held += seconds * held
 
 
 class _OfShare:
     def __init__(self) -> None:
-        self.held = self.used = self.unknown = self.joules = 0.0
+        self.held = [0.0] * len(Held._fields)
+        self.used = self.unknown = self.joules = self.unmetered = 0.0
         self.memory = _Mean()
         self.label = self.env = ""
+
+    def add(self, share: Share, seconds: float) -> None:
+        self.label, self.env = share.label, share.env
+        self.held = [before + seconds * part for before, part in zip(self.held, share.held, strict=True)]
+        if share.used is None:
+            self.unknown += seconds * share.held.user
+        else:
+            self.used += seconds * share.used
+        if share.watts is None:
+            self.unmetered += seconds * share.held.user
+        else:
+            self.joules += seconds * share.watts
+        self.memory.add(share.memory, seconds)
 
 
 class _Period:
@@ -58,20 +73,13 @@ class _Period:
         self.gpus: dict[str, _OfGpu] = {}
         self.shares: dict[tuple[str, str, str], _OfShare] = {}
 
-    def add(self, sample: Sample, passed: float, found: list[Share]) -> None:
-        occupied = {each.gpu for each in sample.processes}
-        for gpu in () if isinstance(sample.gpus, Missing) else sample.gpus:
-            self.gpus.setdefault(gpu.uuid, _OfGpu()).add(gpu, passed if gpu.uuid in occupied else 0.0)
+    def add(self, sample: Sample, seconds: float, found: list[Share]) -> None:
+        held = Counter[str]()
         for share in found:
-            mine = self.shares.setdefault((share.gpu, share.user, share.container), _OfShare())
-            container = sample.container(share.container)
-            mine.label = container.label if container else ""
-            mine.env = container.environment if container else ""
-            mine.held += passed
-            mine.used += passed * (share.used or 0.0)
-            mine.unknown += 0.0 if share.used is not None else passed
-            mine.joules += passed * (share.watts or 0.0)
-            mine.memory.add(share.memory)
+            held[share.gpu] += share.held.gpu  # type: ignore[assignment]
+            self.shares.setdefault((share.gpu, share.user, share.container), _OfShare()).add(share, seconds)
+        for gpu in () if isinstance(sample.gpus, Missing) else sample.gpus:
+            self.gpus.setdefault(gpu.uuid, _OfGpu()).add(gpu, seconds, held[gpu.uuid])
 
     def rows(self) -> "_Rows":
         gpus = tuple(
@@ -89,19 +97,21 @@ class _Period:
         )
         found = tuple(
             ShareRow(
-                self.time,
-                key[0],
-                self.gpus[key[0]].label,
-                *key[1:],
-                each.label,
-                each.env,
-                round(each.held, 3),
-                round(each.used, 3),
-                round(each.unknown, 3),
-                round(each.joules, 2),
-                each.memory.value,
+                time=self.time,
+                gpu=gpu,
+                place=self.gpus[gpu].label,
+                user=user,
+                container=container,
+                label=each.label,
+                env=each.env,
+                held=Held(*(round(seconds, 3) for seconds in each.held)),
+                used=round(each.used, 3),
+                unknown=round(each.unknown, 3),
+                joules=round(each.joules, 2),
+                unmetered=round(each.unmetered, 3),
+                memory=each.memory.value,
             )
-            for key, each in self.shares.items()
+            for (gpu, user, container), each in self.shares.items()
         )
         return _Rows(gpus, found)
 
@@ -128,17 +138,20 @@ class Recorder:
 
     def listen(self, sample: Sample, found: list[Share] | None = None) -> None:
         """Never waits for the disk. `found`: the sample's shares, if they were made already."""
-        passed = elapsed(self._time, sample)
-        self._time = sample.time
+        before, self._time = self._time, sample.time
+        passed = elapsed(before, sample)
         if not passed or isinstance(sample.gpus, Missing):
             return
-        begin = int(sample.time) // FINE * FINE
-        if self._period is not None and self._period.time != begin:
-            self._hand_over(self._period)
-            self._period = None
-        if self._period is None:
-            self._period = _Period(begin)
-        self._period.add(sample, passed, shares(sample) if found is None else found)
+        if found is None:
+            found = shares(sample)
+        since = max(sample.time - passed, before)
+        for begin in range(int(since) // FINE * FINE, math.ceil(sample.time), FINE):
+            if self._period is not None and self._period.time != begin:
+                self._hand_over(self._period)
+                self._period = None
+            if self._period is None:
+                self._period = _Period(begin)
+            self._period.add(sample, min(begin + FINE, sample.time) - max(begin, since), found)
 
     def _hand_over(self, period: _Period) -> None:
         with self._changed:

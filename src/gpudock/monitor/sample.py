@@ -246,6 +246,11 @@ class Process(Part, frozen=True):
     job: str = ""  # Slurm's
     owner: Owner | None = None  # None: the process was gone before it could be looked at
 
+    @property
+    def holds(self) -> bool:
+        """A display server draws on each GPU that it finds, for as long as the machine runs: it keeps nobody off."""
+        return self.kind != "G" or bool(self.container)
+
 
 class Use(Part, frozen=True):
     """What a container takes of the machine, from its cgroup."""

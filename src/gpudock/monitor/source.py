@@ -34,7 +34,7 @@ class UsageRow(Part, frozen=True):
 
     key: str
     label: str
-    held: float  # a process was on the GPU, whatever it did
+    held: float  # a process was on the GPU, whatever it did; a MIG instance is a part of one, by its slices
     used: float | Missing  # multiprocessors busy: an hour at 25 % is a quarter of an hour
     energy: float | Missing  # joules, shared among those on a GPU by what they used of it
     gpus: int  # how many different ones

@@ -1,7 +1,8 @@
 """What is remembered, in one SQLite file of bounded size: ten-second rows for six hours, five-minute rows for a month.
 
 gpus    of each GPU in each period: means of what its readings were, and how long somebody held it
-shares  of each person and container on each GPU: seconds held, seconds used, joules, mean memory
+shares  of each person and container on each GPU: seconds held, seconds used, joules, mean memory. The seconds held are
+        there for each way of adding them up, divided as shares.Held says: `held` is that by container
 names   texts by number: users, container ids with their names, environments, UUIDs
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from gpudock.errors import HostError
+from gpudock.monitor.shares import Held
 from gpudock.refresh.paths import paths
 
 FINE, COARSE = 10, 300  # seconds
@@ -19,7 +21,7 @@ JUMP = 3600  # a longer time without rows may be the clock's doing
 LARGEST = 64 << 20  # bytes
 _PAGE = 4096
 PATIENCE = 10.0  # seconds for others who read or write; questions that take long come to an end within them
-VERSION = 1
+VERSION = 2
 
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -30,6 +32,7 @@ CREATE TABLE IF NOT EXISTS gpus (
 CREATE TABLE IF NOT EXISTS shares (
     tier INTEGER, time INTEGER, gpu INTEGER, user INTEGER, container INTEGER, env INTEGER,
     held REAL, used REAL, unknown REAL, joules REAL, memory REAL,
+    user_held REAL, env_held REAL, gpu_held REAL, unmetered REAL,
     PRIMARY KEY (tier, time, gpu, user, container)) WITHOUT ROWID;
 PRAGMA user_version = {VERSION};
 COMMIT;
@@ -40,8 +43,32 @@ INSERT OR REPLACE INTO gpus SELECT ?, ?, gpu, avg(utilization), avg(memory), avg
 FROM gpus WHERE tier = ? AND time >= ? AND time < ? GROUP BY gpu"""
 _ROLL_SHARES = """
 INSERT OR REPLACE INTO shares SELECT ?, ?, gpu, user, container, max(env),
-    sum(held), sum(used), sum(unknown), sum(joules), avg(memory)
+    sum(held), sum(used), sum(unknown), sum(joules), avg(memory),
+    sum(user_held), sum(env_held), sum(gpu_held), sum(unmetered)
 FROM shares WHERE tier = ? AND time >= ? AND time < ? GROUP BY gpu, user, container"""
+_INSERT_SHARE = "INSERT OR REPLACE INTO shares VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+# The first version had what each share held, and "once" was found when it was asked: the same is written down here.
+_FROM_1 = """
+BEGIN IMMEDIATE;
+ALTER TABLE shares ADD COLUMN user_held REAL DEFAULT 0;
+ALTER TABLE shares ADD COLUMN env_held REAL DEFAULT 0;
+ALTER TABLE shares ADD COLUMN gpu_held REAL DEFAULT 0;
+ALTER TABLE shares ADD COLUMN unmetered REAL DEFAULT 0;
+UPDATE shares SET (held, user_held, env_held, gpu_held, unmetered) = (
+    shares.held * min(1, once / in_container), shares.held * min(1, once / of_user),
+    shares.held * min(1, once / in_env), shares.held * min(1, once / on_gpu), iif(power IS NULL, shares.held, 0))
+FROM (
+    SELECT tier, time, gpu, user, container, gpus.held AS once, power,
+        sum(shares.held) OVER (PARTITION BY tier, time, gpu, container) AS in_container,
+        sum(shares.held) OVER (PARTITION BY tier, time, gpu, user) AS of_user,
+        sum(shares.held) OVER (PARTITION BY tier, time, gpu, env) AS in_env,
+        sum(shares.held) OVER (PARTITION BY tier, time, gpu) AS on_gpu
+    FROM shares JOIN gpus USING (tier, time, gpu)) AS old
+WHERE (shares.tier, shares.time, shares.gpu, shares.user, shares.container)
+    = (old.tier, old.time, old.gpu, old.user, old.container) AND shares.held > 0;
+PRAGMA user_version = 2;
+COMMIT;
+"""
 
 
 class GpuRow(NamedTuple):
@@ -63,10 +90,11 @@ class ShareRow(NamedTuple):
     container: str
     label: str  # of the container
     env: str
-    held: float  # seconds, as the next two
+    held: Held  # seconds, as the next two
     used: float
     unknown: float  # held, but nobody knows whether it was used
     joules: float
+    unmetered: float  # seconds held, but nobody knows with how much power
     memory: float | None
 
 
@@ -94,12 +122,12 @@ class Store:
     def _opened(self) -> sqlite3.Connection:
         database = sqlite3.connect(self.path, timeout=PATIENCE, check_same_thread=False, isolation_level=None)
         try:
-            version = _version(database)
-            database.execute(f"PRAGMA max_page_count = {LARGEST // _PAGE}")
             database.execute("PRAGMA journal_mode = TRUNCATE")
             database.execute("PRAGMA synchronous = NORMAL")
-            if version == 0:
-                database.executescript(_SCHEMA)
+            version = _version(database)
+            if version < VERSION:
+                database.executescript(_FROM_1 if version else _SCHEMA)
+            database.execute(f"PRAGMA max_page_count = {LARGEST // _PAGE}")
         except BaseException:
             database.close()
             raise
@@ -142,9 +170,10 @@ class Store:
             self._name("user", row.user),
             self._name("container", row.container, row.label),
             self._name("env", row.env),
-            *row[7:],
+            *(row.held.container, row.used, row.unknown, row.joules, row.memory),
+            *(row.held.user, row.held.env, row.held.gpu, row.unmetered),
         )
-        self._database.execute("INSERT OR REPLACE INTO shares VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        self._database.execute(_INSERT_SHARE, values)
 
     def _name(self, kind: str, key: str, label: str = "") -> int:
         known = self._names.get((kind, f"{key}\0{label}"))
@@ -203,10 +232,10 @@ class Store:
 
 
 def _version(database: sqlite3.Connection) -> int:
-    """0: it is new."""
+    """0: nothing was written yet. Raises sqlite3.OperationalError for that of a later gpudock."""
     version = int(database.execute("PRAGMA user_version").fetchone()[0])
-    if version not in {0, VERSION}:
-        raise sqlite3.OperationalError(f"another gpudock wrote it (version {version})")
+    if version > VERSION:
+        raise sqlite3.OperationalError(f"a later gpudock wrote it (version {version})")
     return version
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from gpudock.cli import status, usage
 from gpudock.errors import HostError, UsageError
+from gpudock.monitor.shares import Held
 from gpudock.monitor.store import GpuRow, ShareRow, Store
 from unit.cli.invoked import invoked
 
@@ -25,7 +26,7 @@ def test_what_is_no_span(text: str) -> None:
         usage.span(text)
 
 
-@pytest.mark.parametrize("text", ["0", "0.4", "x", "nan", "inf", "4000"])
+@pytest.mark.parametrize("text", ["0", "0.4", "x", "nan", "inf", "601"])
 def test_what_is_no_interval(text: str) -> None:
     with pytest.raises(UsageError):
         status.interval_of(text)
@@ -40,7 +41,8 @@ def test_without_a_history_it_says_how_to_get_one(tmp_path: Path) -> None:
 def test_usage_as_table_csv_and_json(tmp_path: Path) -> None:
     path, now = str(tmp_path / "history.db"), int(time.time()) // 10 * 10 - 100
     made = Store(path)
-    share = ShareRow(now, "GPU-0", "GPU 0", "alice", "id", "jupyter", "torch", 10.0, 5.0, 0.0, 3.6e6, 900.0)
+    held = Held(10.0, 10.0, 10.0, 10.0)
+    share = ShareRow(now, "GPU-0", "GPU 0", "alice", "id", "jupyter", "torch", held, 5.0, 0.0, 3.6e6, 0.0, 900.0)
     made.write([GpuRow(now, "GPU-0", "GPU 0", 50.0, 1.0, 1.0, 1.0, 10.0)], [share])
     made.close()
     table = invoked("usage", "--history", path, "--since", "1h")

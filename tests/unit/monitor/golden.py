@@ -266,8 +266,8 @@ class _Still:
 def tally() -> Tally:
     made = Tally()
     made.held |= {"alice": 8501.25, "bob": 8502.25}
-    made.used |= {"alice": 8601.25, "bob": 8602.25}
-    made.joules |= {"alice": 8701.25, "bob": 8702.25}
+    made._used._total |= {"alice": 8601.25, "bob": 8602.25}
+    made._joules._total |= {"alice": 8701.25, "bob": 8702.25}
     return made
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from msgspec.structs import replace
@@ -18,7 +19,8 @@ from gpudock.facts.base import Missing
 from gpudock.monitor import store, usage_text
 from gpudock.monitor.history import Remembered
 from gpudock.monitor.recorder import Recorder
-from gpudock.monitor.sample import Owner, Process, Profiling, Utilization
+from gpudock.monitor.sample import Container, Instance, Owner, Power, Process, Profiling, Utilization
+from gpudock.monitor.shares import Held, shares
 from gpudock.monitor.store import COARSE, FINE, GpuRow, ShareRow, Store
 from gpudock.refresh.paths import ROOT
 from unit.monitor import demo
@@ -42,8 +44,12 @@ def gpu_row(at: int, load: float = 50.0, held: float = 10.0) -> GpuRow:
     return GpuRow(at, "GPU-0", "GPU 0", load, 1000.0, 400.0, 60.0, held)
 
 
-def share_row(at: int, user: str = "alice", held: float = 10.0, **changed: Any) -> ShareRow:
-    row = ShareRow(at, "GPU-0", "GPU 0", user, f"id-of-{user}", f"{user}s", "torch", held, 5.0, 0.0, 4000.0, 900.0)
+def share_row(at: int, user: str = "alice", **changed: Any) -> ShareRow:
+    """Of one of two who have the GPU, both in an environment of one name."""
+    row = ShareRow(
+        at, "GPU-0", "GPU 0", user, f"id-of-{user}", f"{user}s", "torch",
+        held=Held(10.0, 10.0, 5.0, 5.0), used=5.0, unknown=0.0, joules=4000.0, unmetered=0.0, memory=900.0,
+    )  # fmt: skip
     return row._replace(**changed)
 
 
@@ -101,26 +107,40 @@ def test_a_clock_that_is_far_ahead_makes_nothing_be_forgotten(stored: Store, pat
     assert [row.held for row in Remembered(path).usage("user", T0, T0 + 3600).rows] == [610.0, 610.0]
 
 
-def test_a_gpu_that_one_has_twice_is_held_once(stored: Store, path: str) -> None:
-    """Two containers of alice and one of bob, on one GPU: an hour of it is an hour of each, and of the GPU."""
-    times = range(T0, T0 + 620, FINE)
-    shares = [(share_row(at), share_row(at, container="second", label="second", used=2.0)) for at in times]
-    bobs = [share_row(at, "bob", held=4.0, used=1.0) for at in times]
-    stored.write([gpu_row(at) for at in times], [*(row for both in shares for row in both), *bobs])
+@pytest.mark.parametrize("seconds", [240, 310])  # before five minutes are made of it, and after
+def test_a_gpu_that_one_has_twice_is_held_once(seconds: int, path: str) -> None:
+    """Two containers of alice, then one of bob who has the same environment; and the other way round."""
+    gpu = demo.gpu(1, 0)
+    inside = [
+        demo.process(1, 1, 1, 50, owner=demo.ALICE, container=demo.JUPYTER),
+        demo.process(2, 1, 1, 25, owner=demo.ALICE, container=demo.TRAINING),
+        demo.process(3, 1, 1, 25, owner=demo.BOB, container=demo.OTHER),
+    ]
+    held = [replace(each, environment="torch") for each in demo.containers(0)]
+    recorder = Recorder(Store(path))
+    for tick in range(seconds + 1):
+        there = inside[:2] if tick <= 120 else inside[2:]
+        recorder.listen(demo.sample(tick, gpus=(gpu,), processes=tuple(there), containers=tuple(held)))
+    recorder.close()
     told = Remembered(path)
 
-    def held(by: Any) -> dict[str, float]:
-        return {row.label: row.held for row in told.usage(by, T0 - 1, T0 + 3600).rows}
+    def of(by: Any) -> dict[str, tuple[Any, Any, Any]]:
+        return {row.label: (row.held, row.used, row.energy) for row in told.usage(by, T0 - 1, T0 + 3600).rows}
 
-    assert held("user") == {"alice": 620.0, "bob": 248.0}
-    assert held("container") == {"alices": 620.0, "second": 620.0, "bobs": 248.0}
-    assert held("env") == {"torch": 620.0}
-    assert held("gpu") == {"GPU 0": 620.0}
-    assert list(held("day").values()) == [620.0]
-    (alice, _) = told.usage("user", T0 - 1, T0 + 3600).rows
-    assert (alice.used, alice.energy) == (62 * 7.0, 62 * 8000.0)  # what each of them used is added up
-    (chart,) = told.chart("held", "env", T0, T0 + 100).series
-    assert chart.values == (1.0,) * 10
+    watts, later = 621.5, seconds - 120
+    alice, bob = (120.0, pytest.approx(120 * 0.75, 0.01), pytest.approx(120 * watts)), (later, ANY, ANY)
+    assert of("user") == {"alice": alice, "bob": bob}
+    assert of("container") == {
+        "alice-jupyter": (120.0, pytest.approx(120 * 0.5), ANY), "training": (120.0, ANY, ANY), demo.OTHER[:12]: bob,
+    }  # fmt: skip
+    everything = (float(seconds), ANY, pytest.approx(seconds * watts))
+    assert of("env") == {"torch": everything}
+    assert of("gpu") == {"GPU 1": everything}
+    assert list(of("day").values()) == [everything]
+    chart = told.chart("held", "user", T0, T0 + 240)
+    assert [(each.key, each.values) for each in chart.series] == [
+        ("alice", (1.0,) * 12 + (None,) * 12), ("bob", (None,) * 12 + (1.0,) * 12),
+    ]  # fmt: skip
 
 
 def test_a_clock_that_was_ahead_hides_nothing_of_what_comes_after(stored: Store, path: str) -> None:
@@ -230,6 +250,8 @@ def test_a_file_of_a_later_gpudock_is_left_alone(path: str) -> None:
     with pytest.raises(HostError, match="cannot be opened"):
         Store(path)
     assert rows(path, "PRAGMA user_version") == [(99,)]
+    with pytest.raises(HostError, match="a later gpudock wrote it"):
+        Remembered(path).usage("user", T0, T0 + 60)
 
 
 def test_what_one_may_not_read_is_not_said_to_be_empty(tmp_path: Path) -> None:
@@ -281,7 +303,7 @@ def test_samples_become_rows(path: str) -> None:
     assert [(name, held) for name, held, _ in gpus] == [
         ("GPU 0", 30.0),
         ("GPU 1", 30.0),
-        ("GPU 2", 30.0),
+        ("GPU 2", 22.5),  # three of the four slices into which it is divided
         ("GPU 3", 0.0),
     ]
     told = Remembered(path).chart("utilization", "gpu", T0, T0 + 30)
@@ -291,6 +313,86 @@ def test_samples_become_rows(path: str) -> None:
     assert bob.held == 30.0
     assert bob.used == pytest.approx(29.1)
     assert [row.label for row in Remembered(path).usage("env", T0, T0 + 60).rows] == ["torch"]
+
+
+@pytest.mark.parametrize("interval", [0.5, 1.0, 7.0, 9.99, 10.01, 60.0, 600.0])
+def test_a_sample_stands_for_the_time_before_it_whatever_the_interval_is(interval: float, path: str) -> None:
+    recorder = Recorder(Store(path))
+    count = int(1200 / interval)
+    for tick in range(count + 1):
+        sample = demo.sample(0, interval=interval)
+        recorder.listen(replace(sample, time=demo.START + tick * interval))
+    recorder.close()
+    told, end = Remembered(path), int(T0 + count * interval) // 10 * 10
+    for metric, most in (("utilization", 97.0), ("held", 1.0)):
+        charts = told.chart(metric, "user", T0, end, points=120)  # type: ignore[arg-type]
+        (values,) = (each.values for each in charts.series if each.key == "bob")
+        assert values == pytest.approx((most,) * len(charts.times))
+    (bob,) = (row for row in told.usage("user", T0, T0 + 2000).rows if row.key == "bob")
+    assert bob.held == pytest.approx(count * interval, abs=0.2)
+
+
+def test_power_that_is_not_told_is_no_energy_of_nothing(path: str) -> None:
+    recorder = Recorder(Store(path))
+    for tick in range(320):
+        sample = demo.sample(tick)
+        silent = replace(sample.gpus[0], power=Power())  # type: ignore[index]
+        recorder.listen(replace(sample, gpus=(silent, *sample.gpus[1:])))  # type: ignore[index]
+    recorder.close()
+    told = Remembered(path)
+    usage = told.usage("user", T0, T0 + 3600)
+    energy = {row.key: row.energy for row in usage.rows}
+    assert energy["alice"] == Missing("the driver does not tell the power")
+    assert energy["bob"] == pytest.approx(319 * 621.5, abs=1)
+    line = next(line for line in usage_text.table(usage).splitlines() if line.startswith("alice"))
+    assert line.split().count("?") == 1
+    assert ",,1," in next(line for line in usage_text.csv(usage).splitlines() if line.startswith("alice"))
+    assert isinstance(told.usage("day", T0, T0 + 3600).rows[0].energy, Missing)
+
+
+FIRST_SCHEMA = """
+CREATE TABLE names (id INTEGER PRIMARY KEY, kind TEXT, key TEXT, label TEXT, UNIQUE (kind, key));
+CREATE TABLE gpus (
+    tier INTEGER, time INTEGER, gpu INTEGER, utilization REAL, memory REAL, power REAL, temperature REAL, held REAL,
+    PRIMARY KEY (tier, time, gpu)) WITHOUT ROWID;
+CREATE TABLE shares (
+    tier INTEGER, time INTEGER, gpu INTEGER, user INTEGER, container INTEGER, env INTEGER,
+    held REAL, used REAL, unknown REAL, joules REAL, memory REAL,
+    PRIMARY KEY (tier, time, gpu, user, container)) WITHOUT ROWID;
+INSERT INTO names VALUES (1, 'gpu', 'GPU-0', 'GPU 0'), (2, 'user', 'alice', ''), (3, 'container', 'a', 'as'),
+    (4, 'container', 'b', 'bs'), (5, 'env', 'torch', ''), (6, 'env', '', ''), (7, 'gpu', 'GPU-1', 'GPU 1');
+INSERT INTO gpus VALUES (300, {0}, 1, 50, 1, 400, 60, 300), (10, {1}, 1, 50, 1, 400, 60, 10),
+    (10, {1}, 7, 50, 1, NULL, 60, 0);
+INSERT INTO shares VALUES (300, {0}, 1, 2, 3, 5, 300, 100, 0, 5000, 1), (300, {0}, 1, 2, 4, 5, 300, 50, 0, 4000, 1),
+    (10, {1}, 1, 2, 3, 6, 4, 2, 0, 500, 1), (10, {1}, 7, 2, 4, 6, 0, 0, 0, 0, 1);
+PRAGMA user_version = 1;
+"""
+
+
+def test_the_file_of_the_first_version_is_taken_over_with_all_that_it_has(path: str, tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(FIRST_SCHEMA.format(T0, T0 + 300))
+    with pytest.raises(HostError) as error:
+        Remembered(path).usage("user", T0, T0 + 3600)
+    assert (error.value.why, error.value.mend) == (
+        "an earlier gpudock wrote it",
+        "restart gpudock serve: it takes over what is there",
+    )
+    made = Store(path)
+    told = Remembered(path)
+    usage = {by: told.usage(by, T0, T0 + 3600).rows for by in ("user", "container", "env", "gpu")}
+    assert {by: [(row.label, row.held) for row in rows] for by, rows in usage.items()} == {
+        "user": [("alice", 304.0)],
+        "container": [("as", 304.0), ("bs", 300.0)],
+        "env": [("torch", 300.0)],
+        "gpu": [("GPU 0", 304.0), ("GPU 1", 0.0)],
+    }
+    (alice,) = usage["user"]
+    assert (alice.used, alice.energy, alice.first, alice.last) == (152.0, 9500.0, T0, T0 + 310)
+    made.write([gpu_row(T0 + 310)], [share_row(T0 + 310)])
+    made.close()
+    assert told.usage("user", T0, T0 + 3600).rows[0].held == 314.0
 
 
 def test_a_full_disk_is_said_and_what_was_missed_is_written_later(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,7 +455,7 @@ def test_whoever_reads_for_long_delays_what_is_written_and_makes_nothing_be_forg
     assert recorder.problem == ""
     assert before == [(10, 300), (300, 9)]
     assert rows(path, "SELECT tier, count(*) FROM gpus WHERE gpu = 1 GROUP BY tier") == [(10, 300), (300, 10)]
-    assert rows(path, f"SELECT count(DISTINCT time) FROM gpus WHERE time >= {T0 + 3000} AND tier = 10") == [(9,)]
+    assert rows(path, f"SELECT count(DISTINCT time) FROM gpus WHERE time >= {T0 + 3000} AND tier = 10") == [(8,)]
     recorder.close()
 
 
@@ -447,9 +549,7 @@ def test_usage_as_table_and_csv() -> None:
     assert " 50 s 0 s 0 % 1.1 Wh 1" in " ".join(usage_text.table(replace(usage, rows=(short,))).split())
 
 
-def test_nobody_is_charged_for_what_the_driver_does_not_tell() -> None:
-    from gpudock.monitor.shares import shares
-
+def test_what_nobody_tells_is_not_guessed_and_power_goes_to_all_alike() -> None:
     sample = demo.sample()
     untold = Missing("not supported")
     gpu = replace(sample.gpus[0], utilization=Utilization(gpu=untold))  # type: ignore[index]
@@ -462,23 +562,83 @@ def test_nobody_is_charged_for_what_the_driver_does_not_tell() -> None:
     assert [each.watts for each in found] == [demo.gpu(0, 0).power.draw / 2] * 2  # type: ignore[operator]
 
 
-def test_who_is_alone_on_a_mig_instance_used_what_it_counts() -> None:
-    from gpudock.monitor.shares import shares
+def test_a_display_server_holds_nothing_and_pays_nothing(path: str) -> None:
+    gpu = demo.gpu(1, 0)
+    xorg = replace(demo.process(9, 1, 1, 0, owner=Owner(name="root", uid=0)), kind="G")
+    idle = demo.process(10, 1, 1, 0, owner=demo.BOB)
+    drawing = replace(xorg, container=demo.JUPYTER, owner=demo.ALICE)
+    assert shares(demo.sample(gpus=(gpu,), processes=(xorg,))) == []
+    (share,) = shares(demo.sample(gpus=(gpu,), processes=(xorg, idle)))
+    assert (share.user, share.watts) == ("bob", gpu.power.draw)
+    assert [each.user for each in shares(demo.sample(gpus=(gpu,), processes=(xorg, drawing)))] == ["alice"]
+    recorder = Recorder(Store(path))
+    for tick in range(11):
+        recorder.listen(demo.sample(tick, processes=(xorg,)))
+    recorder.close()
+    assert rows(path, "SELECT sum(held) FROM gpus") == [(0.0,)]
+    assert Remembered(path).usage("user", T0, T0 + 60).rows == ()
 
-    told = (Profiling(graphics=0.6), Profiling(graphics=0.2))
-    divided = tuple(replace(each, profiling=part) for each, part in zip(demo.gpu(2, 0).instances, told, strict=True))
-    gpu = replace(demo.gpu(2, 0), utilization=Utilization(gpu=Missing("MIG")), instances=divided)
-    first, second = divided
-    untold = Utilization(gpu=Missing("MIG"))
 
-    def used(*where: tuple[Owner, int | None]) -> list[float | None]:
-        processes = tuple(
-            Process(pid=place, gpu=gpu.uuid, gi=gi, utilization=untold, owner=owner)
-            for place, (owner, gi) in enumerate(where)
+def divided(*profiles: str, busy: float | Missing = 1.0) -> Any:
+    """A GPU of such instances, with 400 W."""
+    instances = tuple(
+        Instance(index=index, gi=index, ci=0, uuid=f"MIG-{index}", profile=profile, profiling=Profiling(graphics=busy))
+        for index, profile in enumerate(profiles)
+    )
+    gpu = replace(demo.gpu(2, 0), utilization=Utilization(gpu=Missing("MIG")), instances=instances)
+    return replace(gpu, power=replace(gpu.power, draw=400.0))
+
+
+def shared(gpu: Any, *where: tuple[str, str, int | None]) -> Any:
+    """Shares of processes: whose, in which container, on which instance."""
+    processes = tuple(
+        Process(
+            pid=pid, gpu=gpu.uuid, gi=gi, container=container, owner=Owner(name=user),
+            utilization=Utilization(gpu=Missing("MIG")),
         )
-        return [each.used for each in shares(demo.sample(gpus=(gpu,), processes=processes, containers=()))]
+        for pid, (user, container, gi) in enumerate(where)
+    )  # fmt: skip
+    containers = tuple(Container(id=each, environment="torch") for each in {each for _, each, _ in where if each})
+    return shares(demo.sample(gpus=(gpu,), processes=processes, containers=containers))
 
-    assert used((demo.ALICE, first.gi), (demo.BOB, second.gi)) == [0.6, 0.2]
-    assert used((demo.ALICE, first.gi), (demo.ALICE, second.gi)) == [pytest.approx(0.4)]
-    assert used((demo.ALICE, first.gi), (demo.BOB, first.gi)) == [None, None]
-    assert used((demo.ALICE, None)) == [None]
+
+def test_an_instance_counts_by_its_slices() -> None:
+    small, large = shared(divided("1g.18gb", "3g.71gb"), ("alice", "", 0), ("bob", "", 1))
+    assert (small.held, small.used, small.watts) == (Held(0.25, 0.25, 0.25, 0.25), 0.25, 100.0)
+    assert (large.held, large.used, large.watts) == (Held(0.75, 0.75, 0.75, 0.75), 0.75, 300.0)
+    idle = shared(divided("1g.18gb", "3g.71gb", busy=0.0), ("alice", "", 0), ("bob", "", 1))
+    assert [(each.used, each.watts) for each in idle] == [(0.0, 100.0), (0.0, 300.0)]
+    seven = shared(divided(*["1g.18gb"] * 7), *((f"user-{gi}", "", gi) for gi in range(7)))
+    assert sum(each.held.user for each in seven) == pytest.approx(1.0)
+    assert sum(each.used for each in seven) == pytest.approx(1.0)
+
+
+def test_what_several_hold_of_instances_counts_once_for_each_way_of_adding_up() -> None:
+    gpu = divided("1g.18gb", "3g.71gb")
+    found = shared(gpu, ("alice", "a", 0), ("alice", "b", 0), ("bob", "c", 1), ("bob", "", 0), ("carol", "c", 1))
+
+    def held(by: str) -> dict[str, float]:
+        total: dict[str, float] = {}
+        for each in found:
+            total[getattr(each, by)] = total.get(getattr(each, by), 0.0) + getattr(each.held, by)
+        return total
+
+    assert held("user") == pytest.approx({"alice": 0.25, "bob": 1.0, "carol": 0.75})
+    assert held("container") == pytest.approx({"a": 0.25, "b": 0.25, "c": 0.75, "": 0.25})
+    assert held("env") == pytest.approx({"torch": 1.0, "": 0.25})
+    assert held("gpu") == pytest.approx({gpu.uuid: 1.0})
+
+
+def test_who_is_alone_on_a_mig_instance_used_what_it_counts() -> None:
+    gpu = divided("1g.18gb", "3g.71gb")
+    gpu = replace(gpu, instances=(gpu.instances[0], replace(gpu.instances[1], profiling=Profiling(graphics=0.2))))
+
+    def used(*where: tuple[str, str, int | None]) -> list[float | None]:
+        return [each.used for each in shared(gpu, *where)]
+
+    assert used(("alice", "", 0), ("bob", "", 1)) == pytest.approx([0.25, 0.15])
+    assert used(("alice", "", 0), ("alice", "", 1)) == pytest.approx([0.4])
+    assert used(("alice", "", 0), ("bob", "", 0)) == [None, None]
+    assert used(("alice", "", None)) == pytest.approx([0.4])  # alone, wherever that is
+    assert used(("alice", "", None), ("bob", "", 1)) == [None, None]
+    assert shared(divided("1g.18gb", busy=Missing("no")), ("alice", "", 0))[0].used is None

@@ -251,6 +251,50 @@ def test_time_and_energy_of_people_only_grow() -> None:
     )
 
 
+def test_a_counter_of_which_not_all_is_told_is_absent_and_not_less() -> None:
+    tally = Tally()
+    untold = Missing("Not Supported")
+
+    def look(tick: int, **reading: Any) -> dict[str, dict[str, float]]:
+        """Of alice, who has two GPUs alone, and of bob: the second of hers is read so."""
+        gpus = (demo.gpu(0, 0), replace(demo.gpu(1, 0), **reading), demo.gpu(2, 0))
+        whose = ((0, demo.ALICE, 50), (1, demo.ALICE, untold if reading else 50), (2, demo.BOB, 0))
+        processes = tuple(
+            replace(demo.process(4000 + index, index, 1, 0, owner=owner), utilization=Utilization(gpu=load))
+            for index, owner, load in whose
+        )
+        tally.add(demo.sample(tick, gpus=gpus, processes=processes))
+        return {
+            name: {each.labels["user"]: each.value for each in found[2]}
+            for name, found in parsed(exposition(tally=tally).text(["gpudock"])).items()
+            if name.startswith("gpudock_user_gpu_") and name.endswith("_total")
+        }
+
+    used, energy = "gpudock_user_gpu_used_seconds_total", "gpudock_user_gpu_energy_joules_total"
+    look(0)
+    found = look(1, utilization=Utilization(gpu=untold))
+    assert found["gpudock_user_gpu_held_seconds_total"] == {"alice": 2.0, "bob": 0.75}
+    assert found[used].keys() == {"bob"}
+    assert found[energy].keys() == {"alice", "bob"}
+    for tick in range(2, 50):
+        found = look(tick)
+        assert found[used].keys() == {"bob"}  # one second of two was not told, which is more than a hundredth
+    for tick in range(50, 53):
+        found = look(tick)
+    assert found[used]["alice"] > 0
+    found = look(53, power=Power(), utilization=Utilization(gpu=untold))
+    assert found[used].keys() == found[energy].keys() == {"bob"}  # not told now
+    assert look(54)[used].keys() == {"bob"}
+
+
+def test_others_of_whom_not_all_is_told_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics_people, "MOST", 1)
+    told = dict(metrics_people._most({"a": 1.5, "b": 2.0, "c": 3.0}))
+    assert told == {'{user="a"}': 1.5, '{user="other"}': 5.0}
+    untold = dict(metrics_people._most({"a": 1.5, "b": Missing("no"), "c": 3.0}))
+    assert isinstance(untold['{user="other"}'], Missing)
+
+
 def test_the_number_of_series_is_bounded_whatever_others_name() -> None:
     containers = tuple(
         Container(id=f"{index:064x}", name=f"c{index}", owner=Owner(name=f"u{index}")) for index in range(500)
