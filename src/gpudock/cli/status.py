@@ -5,7 +5,7 @@ import sys
 import time
 
 from gpudock.cli.options import HOST
-from gpudock.cli.terminal import say_simulated, show
+from gpudock.cli.terminal import columns, say_simulated, show
 from gpudock.cli.verb import Option, Verb
 
 WAIT = 3.0  # seconds for the names of containers
@@ -25,7 +25,8 @@ def status(
     """Show who uses which GPU: person, container, program.
 
     What cannot be read is "?". An owner is whoever gpudock, a label, the container's project or the process says; see
-    docs/monitoring.md. Without the right to ask the container engine, a container is shown by its id.
+    docs/monitoring.md. Without the right to ask the container engine, a container is shown by its id. On a terminal
+    long names lose their middle, so that no line is broken; in a pipe and with --json they are whole.
 
     Exit code 4 when there is no GPU that can be read.
     """
@@ -51,7 +52,7 @@ def status(
             if as_json:
                 print(encode(sample).decode(), flush=True)
             else:
-                _draw(render(sample), again=sys.stdout.isatty())
+                _draw(render(sample, columns()), again=sys.stdout.isatty())
             time.sleep(beat)
             sample = made.look()
     finally:
@@ -59,7 +60,7 @@ def status(
     if as_json:
         print(encode(sample).decode())
     else:
-        show(render(sample))
+        show(render(sample, columns()))
     return LACKING if isinstance(sample.gpus, Missing) or not sample.gpus else 0
 
 

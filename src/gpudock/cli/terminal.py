@@ -2,6 +2,7 @@
 terminal obeys the escape sequences in them.
 """
 
+import os
 import sys
 
 _said_simulated = False
@@ -21,6 +22,14 @@ def _escaped(character: str) -> str:
 def show(text: str) -> None:
     """A result, on standard output."""
     print(safe(text))
+
+
+def columns() -> int:
+    """How wide the terminal is that standard output goes to; 0: it goes to none, so nothing has to be shortened."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    except OSError:
+        return 0
 
 
 def say(text: str) -> None:

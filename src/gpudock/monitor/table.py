@@ -7,24 +7,26 @@ from gpudock.facts.base import Missing
 from gpudock.monitor.sample import TWO_LOOKS, Gpu, Process, Sample
 from gpudock.monitor.words import known, moment, share, size, span, whole
 
-SHORT = 40  # characters of a name
+LEAST = 8  # columns that a column of names keeps
 
 Row = tuple[str, ...]
 
 
-def render(sample: Sample) -> str:
-    """Lines for a terminal, whatever is in the names: they are made harmless where they are shown."""
-    parts = [_head(sample)]
+def render(sample: Sample, width: int = 0) -> str:
+    """Lines for a terminal, whatever is in the names: they are made harmless where they are shown.
+
+    `width`: names are shortened so that tables need no more; 0: nothing is.
+    """
+    parts = [_head(sample, width)]
     if isinstance(sample.gpus, Missing):
         parts.append(f"No GPU can be shown: {sample.gpus.reason}.\n`gpudock doctor` looks for the cause.")
     elif not sample.gpus:
         parts.append("This machine has no GPU that the driver sees. `gpudock doctor` looks for the cause.")
     else:
-        parts.append(
-            aligned([GPU_HEAD, *(row for gpu in sample.gpus for row in _gpu(gpu, sample))], right={2, 3, 4, 5})
-        )
+        gpus = [row for gpu in sample.gpus for row in _gpu(gpu, sample)]
+        parts.append(aligned([GPU_HEAD, *gpus], {2, 3, 4, 5}, width))
         rows = [_process(each, sample) for each in sample.processes]
-        parts.append(aligned([PROCESS_HEAD, *rows], right={0, 2, 3}) if rows else "No process uses a GPU.")
+        parts.append(aligned([PROCESS_HEAD, *rows], {0, 2, 3}, width) if rows else "No process uses a GPU.")
     notes = [f"note: {each}" for each in (*sample.problems, *_early(sample)) if not isinstance(sample.gpus, Missing)]
     return "\n".join([*parts, *notes])
 
@@ -36,15 +38,14 @@ def _early(sample: Sample) -> list[str]:
     return ["how busy MIG instances are is known after ten seconds: gpudock status --watch"] if waiting else []
 
 
-def _head(sample: Sample) -> str:
-    said = [sample.host, moment(sample.time)]
+def _head(sample: Sample, width: int) -> str:
+    said = f"   {moment(sample.time)}"
     if isinstance(sample.driver, str):
-        said.append(f"driver {sample.driver}")
+        said += f"   driver {sample.driver}"
     if isinstance(sample.cuda, str):
-        said.append(f"CUDA {sample.cuda}")
-    if sample.stale:
-        said.append(f"OLD: nothing was read for {span(sample.age)}")
-    return "   ".join(said)
+        said += f"   CUDA {sample.cuda}"
+    host = _cut(sample.host, max(width - len(said), LEAST)) if width else sample.host
+    return host + said + (f"\nOLD: nothing was read for {span(sample.age)}" if sample.stale else "")
 
 
 GPU_HEAD = ("GPU", "NAME", "UTIL", "MEMORY", "POWER", "TEMP", "HELD BY")
@@ -53,13 +54,13 @@ PROCESS_HEAD = ("PID", "GPU", "MEMORY", "UTIL", "OWNER", "CONTAINER", "PROGRAM")
 
 def _gpu(gpu: Gpu, sample: Sample) -> list[Row]:
     holders = dict.fromkeys(_owner(each) for each in sample.processes if each.gpu == gpu.uuid)
-    idle = f" (idle for {span(gpu.idle)})" if gpu.idle is not None and gpu.idle >= 60 and holders else ""
+    idle = f" (idle {span(gpu.idle)})" if gpu.idle is not None and gpu.idle >= 60 and holders else ""
     limit = gpu.power.enforced if not isinstance(gpu.power.enforced, Missing) else gpu.power.limit
-    power = whole(gpu.power.draw) + ("" if isinstance(limit, Missing) else f" / {limit:.0f}") + " W"
+    power = whole(gpu.power.draw) + ("" if isinstance(limit, Missing) else f"/{limit:.0f}") + " W"
     rows: list[Row] = [
         (
             str(gpu.index),
-            known(gpu.name),
+            known(gpu.name).removeprefix("NVIDIA "),
             known(gpu.load, " %"),
             share(gpu.memory.used, gpu.memory.total),
             power,
@@ -107,15 +108,22 @@ def _owner(process: Process) -> str:
     return process.owner.name if process.owner else "?"
 
 
-def aligned(rows: Sequence[Row], right: set[int]) -> str:
-    """Columns; the last one is not filled up."""
-    cut = [(*(_cut(_plain(cell)) for cell in row[:-1]), _plain(row[-1])) for row in rows]
-    widths = [max(map(_width, column)) for column in zip(*cut, strict=True)]
+def aligned(rows: Sequence[Row], right: set[int], width: int = 0) -> str:
+    """Columns, those in `right` of figures. `width`: the longest of the others are shortened to it; 0: none is."""
+    plain = [tuple(map(_plain, row)) for row in rows]
+    widths = [max(map(_width, column)) for column in zip(*plain, strict=True)]
+    names = [place for place in range(len(widths)) if place not in right]
+    while width and sum(widths) + 2 * (len(widths) - 1) > width:
+        longest = max(names, key=widths.__getitem__)
+        if widths[longest] <= LEAST:
+            break
+        widths[longest] -= 1
     lines = []
-    for row in cut:
+    for row in plain:
+        cells = [_cut(cell, room) for cell, room in zip(row, widths, strict=True)]
         cells = [
-            " " * (width - _width(cell)) + cell if place in right else cell + " " * (width - _width(cell))
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            " " * (room - _width(cell)) + cell if place in right else cell + " " * (room - _width(cell))
+            for place, (cell, room) in enumerate(zip(cells, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n" + "\n".join(lines)
@@ -126,8 +134,16 @@ def _plain(text: str) -> str:
     return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= SHORT else text[: SHORT - 1] + "…"
+def _cut(text: str, room: int) -> str:
+    """Without its middle where it is too long: of names that begin alike the end tells."""
+    if _width(text) <= room:
+        return text
+    head, tail = text[: room // 2], text[-((room - 1) // 2) :]
+    while _width(head) > room // 2:
+        head = head[:-1]
+    while _width(tail) > (room - 1) // 2:
+        tail = tail[1:]
+    return f"{head}…{tail}"
 
 
 def _width(text: str) -> int:

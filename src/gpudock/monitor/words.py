@@ -23,12 +23,12 @@ def size(value: int | Missing) -> str:
 
 
 def share(part: int | Missing, whole: int | Missing) -> str:
-    """ "40.0 / 140.4 GiB", both in the unit of the whole."""
+    """ "40.0/140.4 GiB", both in the unit of the whole."""
     if isinstance(whole, Missing):
         return size(part)
     unit = size(whole).rpartition(" ")[2]
     divided = 1024.0 ** _UNITS.index(unit)
-    return f"{UNKNOWN if isinstance(part, Missing) else f'{part / divided:.1f}'} / {whole / divided:.1f} {unit}"
+    return f"{UNKNOWN if isinstance(part, Missing) else f'{part / divided:.1f}'}/{whole / divided:.1f} {unit}"
 
 
 def whole(value: float | Missing, suffix: str = "") -> str:
