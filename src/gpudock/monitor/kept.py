@@ -17,20 +17,20 @@ class Kept:
         self._fds: dict[str, int] = {}
         self._read: set[str] = set()
 
-    def text(self, path: str) -> str:
-        """What is in it, "" when it cannot be read."""
+    def text(self, path: str) -> str | None:
+        """What is in it, None when it cannot be read."""
         self._read.add(path)
         if path in self._fds:
             with contextlib.suppress(OSError):
                 return self._now(path)
             os.close(self._fds.pop(path))  # ENODEV: another cgroup may have its name
         if len(self._fds) >= MOST:
-            return self._root.text(path, LIMIT) or ""
+            return self._root.text(path, LIMIT)
         try:
             self._fds[path] = self._root.open(path)
             return self._now(path)
         except OSError:
-            return ""
+            return None
 
     def _now(self, path: str) -> str:
         return os.pread(self._fds[path], LIMIT, 0).decode(errors="replace")

@@ -54,7 +54,7 @@ class Containers:
     def __init__(self, clients: Clients, run: Runner, proc: Root) -> None:
         self._clients, self._run, self._proc = clients, run, proc
         self._entries: dict[Wanted, _Entry] = {}
-        self._problems: dict[str, str] = {}
+        self._problems: dict[tuple[str, int], str] = {}  # by engine and user
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -70,16 +70,31 @@ class Containers:
             if due and (self._thread is None or not self._thread.is_alive()):
                 self._thread = threading.Thread(target=self._ask, args=(due,), daemon=True)
                 self._thread.start()
+            self._forget_problems(wanted)
             thread = self._thread
         if wait and thread is not None:
             thread.join(wait)
         with self._lock:
             return {each: known for each in wanted if (known := self._entries[each].known) is not None}
 
+    def _forget_problems(self, wanted: Collection[Wanted]) -> None:
+        """Of engines that nothing is asked of any more: whether they answer by now is not known."""
+        for (engine, user), problem in list(self._problems.items()):
+            if problem and not any(
+                each.user == user
+                and each.engine in {"", engine}
+                and ((known := self._entries[each].known) is None or known.engine == engine)
+                for each in wanted
+            ):
+                del self._problems[engine, user]
+
     def engines(self) -> tuple[Engine, ...]:
-        """Those that were asked so far."""
+        """Those that were asked so far, but for those that did not answer and are not needed any more."""
         with self._lock:
-            return tuple(Engine(name=name, problem=problem) for name, problem in sorted(self._problems.items()))
+            asked = sorted(self._problems.items())
+        return tuple(
+            Engine(name=f"{name} of uid {user}" if user else name, problem=problem) for (name, user), problem in asked
+        )
 
     def _ask(self, due: list[Wanted]) -> None:
         for user in sorted({each.user for each in due}):
@@ -99,7 +114,7 @@ class Containers:
             except GpudockError as error:
                 problem, failed = str(error), True
             with self._lock:
-                self._problems[client.name if not user else f"{client.name} of uid {user}"] = problem
+                self._problems[client.name, user] = problem
         with self._lock:
             now = time.monotonic()
             for each in due:

@@ -1,4 +1,6 @@
-"""What /proc tells of the processes on the GPUs. Each process is read once; then only whether it lives is looked at."""
+"""What /proc tells of the processes on the GPUs. Each is read at once and then now and then, because a process may get
+another name, program, user or cgroup; in between only whether it lives is looked at.
+"""
 
 import os
 from collections.abc import Mapping
@@ -33,45 +35,48 @@ class Processes:
         self._boot = _boot_time(proc)
         self._tick = os.sysconf("SC_CLK_TCK")
 
-    def look(self, pids: set[int]) -> Mapping[int, Seen]:
-        """Those that are there; the same mapping while they are the same processes.
+    def look(self, pids: set[int], *, anew: bool = False) -> Mapping[int, Seen]:
+        """Those that are there; the same mapping while they are the same processes. `anew`: read all of them again.
 
         A process that is gone already, or is not ours to see, is missing.
         """
         now: dict[int, tuple[bytes, Seen]] = {}
         living = self._alive.known() if self._alive is not None else set()
-        if pids == self._known.keys() and pids <= living:
+        if not anew and pids == self._known.keys() and pids <= living:
             return self._seen
         places: dict[str, Place] = {}  # processes of one container are in one cgroup
         for pid in pids:
-            if pid in living and pid in self._known:
-                now[pid] = self._known[pid]
+            known = self._known.get(pid)
+            if known is not None and pid in living and not anew:
+                now[pid] = known
                 continue
             try:
                 stat = self._proc.read(f"/{pid}/stat", 4096)
             except OSError:
                 continue
             start = stat.rpartition(b")")[2].split()[19:20]
-            known = self._known.get(pid)
-            if known is not None and [known[0]] == start:
+            before = known[1] if known is not None and [known[0]] == start else None
+            if known is not None and before is not None and not anew:
                 now[pid] = known
             elif start:
-                if self._alive is not None:
+                if self._alive is not None and pid not in living:
                     self._alive.watch(pid)  # before the rest is read, so that all of it is of one process
-                now[pid] = (start[0], self._read(pid, stat, int(start[0]), places))
+                now[pid] = (start[0], self._read(pid, stat, int(start[0]), places, before))
         if self._alive is not None:
             for pid in self._known.keys() - now.keys():
                 self._alive.forget(pid)
         self._known, self._seen = now, {pid: seen for pid, (_, seen) in now.items()}
         return self._seen
 
-    def _read(self, pid: int, stat: bytes, start: int, places: dict[str, Place]) -> Seen:
+    def _read(self, pid: int, stat: bytes, start: int, places: dict[str, Place], before: Seen | None) -> Seen:
         name = stat.partition(b"(")[2].rpartition(b")")[0].decode(errors="replace")
         cgroup = self._proc.text(f"/{pid}/cgroup", 1 << 16) or ""
         found = places[cgroup] = places.get(cgroup) or place(cgroup)
-        if not found.ids and (ids := mounted.ids(self._proc, pid)):
+        if before is not None and before.place.paths == found.paths:
+            found = before.place  # what is mounted takes long to read
+        elif not found.ids and (ids := mounted.ids(self._proc, pid)):
             found = found._replace(ids=ids, by_mounts=True)
-        return Seen(
+        seen = Seen(
             pid=pid,
             started=self._boot + start / self._tick,
             uid=_uid(self._proc.text(f"/{pid}/status", 8192) or ""),
@@ -79,6 +84,7 @@ class Processes:
             command=self._command(pid) if self._commands else "",
             place=found,
         )
+        return before if seen == before else seen
 
     def _command(self, pid: int) -> str:
         words = (self._proc.text(f"/{pid}/cmdline", 4 * LONGEST) or "").rstrip("\0").split("\0")

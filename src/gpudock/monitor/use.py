@@ -61,7 +61,7 @@ class Uses:
         used = self._pair(f"{place}/cpu.stat", "usage_usec")
         limit = self._text(f"{place}/memory.max")
         cached = self._pair(f"{place}/memory.stat", "inactive_file") or 0
-        read, written = _io(self._text(f"{place}/io.stat"), "rbytes=", "wbytes=")
+        read, written = _io(self._files.text(f"{place}/io.stat"), "rbytes=", "wbytes=")
         return Use(
             cpu_seconds=GONE if used is None else used / 1e6,
             memory=_without(self._number(f"{place}/memory.current"), cached),
@@ -82,8 +82,10 @@ class Uses:
             memory = _without(self._number(f"{place('memory')}/memory.usage_in_bytes"), cached)
             limit = self._number(f"{place('memory')}/memory.limit_in_bytes")
         used = self._number(f"{place('cpuacct')}/cpuacct.usage") if container in paths.get("cpuacct", "") else GONE
-        moved = self._text(f"{place('blkio')}/blkio.throttle.io_service_bytes_recursive") if "blkio" in paths else ""
-        moved = moved or (self._text(f"{place('blkio')}/blkio.throttle.io_service_bytes") if "blkio" in paths else "")
+        moved = None
+        if container in paths.get("blkio", ""):
+            moved = self._files.text(f"{place('blkio')}/blkio.throttle.io_service_bytes_recursive")
+            moved = self._files.text(f"{place('blkio')}/blkio.throttle.io_service_bytes") if moved is None else moved
         read, written = _io(moved, "Read ", "Write ")
         return Use(
             cpu_seconds=used if isinstance(used, Missing) else used / 1e9,
@@ -94,7 +96,7 @@ class Uses:
         )
 
     def _text(self, path: str) -> str:
-        return self._files.text(path).strip()
+        return (self._files.text(path) or "").strip()
 
     def _number(self, path: str) -> int | Missing:
         text = self._text(path)
@@ -111,9 +113,9 @@ def _without(value: int | Missing, cached: int) -> int | Missing:
     return value if isinstance(value, Missing) else max(value - cached, 0)
 
 
-def _io(text: str, read: str, written: str) -> tuple[int | Missing, int | Missing]:
-    """Added up over devices: "8:0 rbytes=1 wbytes=2 ..." or "8:0 Read 1"."""
-    if not text:
+def _io(text: str | None, read: str, written: str) -> tuple[int | Missing, int | Missing]:
+    """Added up over devices: "8:0 rbytes=1 wbytes=2 ..." or "8:0 Read 1"; nothing is there before the first of them."""
+    if text is None:
         return GONE, GONE
     sums = [0, 0]
     for line in text.splitlines():

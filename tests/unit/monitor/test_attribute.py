@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gpudock.facts.base import Missing
-from gpudock.monitor import known
+from gpudock.monitor import attribute, known
 from gpudock.monitor.attribute import Machine
 from gpudock.monitor.sample import Container, Owner, Pod, Process, Utilization
 from unit.monitor.proctree import Tree
@@ -248,6 +248,24 @@ def test_an_engine_that_is_down_is_said_and_what_was_known_stays(tree: Tree, mon
     assert "Cannot connect to the Docker daemon" in machine.engines()[0].problem
 
 
+@pytest.mark.parametrize("left", ["", f"0::/libpod_parent/libpod-{B}\n"])
+def test_an_engine_of_which_nothing_is_wanted_any_more_has_no_problem(
+    left: str, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = tree.machine()
+    tree.process(7, f"0::/docker/{A}\n")
+    tree.broken.add("docker")
+    machine.look([on_gpu(7)])
+    monkeypatch.setattr("time.monotonic", later(known.AGAIN_UNKNOWN + 1))
+    machine.look([on_gpu(7)])
+    assert [each.name for each in machine.engines() if each.problem] == ["docker"]
+    if left:
+        tree.process(8, left)
+        tree.container("podman", B, "other")
+    machine.look([on_gpu(8)] if left else [])
+    assert [(each.name, each.problem) for each in machine.engines()] == ([("podman", "")] if left else [])
+
+
 def later(seconds: float) -> Callable[[], float]:
     clock = time.monotonic
     return lambda: clock() + seconds
@@ -299,6 +317,18 @@ def test_beside_version_1_the_unified_tree_only_names_processes(tree: Tree) -> N
     _, (container,) = look(tree, 1)
     assert (container.use.memory, container.use.memory_limit) == (900, 4096)
     assert container.use.cpu_seconds == Missing("its cgroup cannot be read")
+
+
+def test_a_container_that_did_nothing_on_disks_yet_has_read_and_written_0(tree: Tree) -> None:
+    tree.process(1, f"0::/docker/{A}\n")
+    tree.write("sys/fs/cgroup/cgroup.controllers", "cpu io memory\n")
+    tree.write(f"sys/fs/cgroup/docker/{A}/io.stat", "")
+    _, (container,) = look(tree, 1)
+    assert (container.use.read, container.use.written) == (0, 0)
+    tree.process(2, f"4:memory:/docker/{B}\n2:blkio:/\n")
+    tree.write("sys/fs/cgroup/blkio/blkio.throttle.io_service_bytes", "8:0 Read 7\n")
+    _, (container,) = look(tree, 2)
+    assert container.use.read == Missing("its cgroup cannot be read")  # and not what all of the machine read
 
 
 def test_a_container_without_a_cgroup_of_its_own_has_no_use(tree: Tree) -> None:
@@ -354,6 +384,19 @@ def test_while_the_same_processes_live_nothing_of_them_is_read_again(
     assert machine.look(told) == before
     loads = [each.utilization for each in machine.look([on_gpu(7, load=30), on_gpu(8, load=40, memory=5)])[1]]
     assert loads == [30, 40]  # what they use is of now
+
+
+def test_what_a_process_is_called_and_where_it_is_is_read_again_now_and_then(
+    tree: Tree, living: tuple[Machine, Living]
+) -> None:
+    machine, alive = living
+    tree.process(7, f"0::/docker/{A}\n")
+    (process,), _, _ = machine.look([on_gpu(7)])
+    assert (process.name, process.container, process.uid) == ("python3", A, 0)
+    tree.process(7, f"0::/docker/{B}\n", name="ray::train", uid=1000)  # prctl, setuid, and moved by its engine
+    seen = [machine.look([on_gpu(7)])[0][0] for _ in range(attribute.HOME_EVERY)]
+    assert [each.name for each in seen] == ["python3"] * (attribute.HOME_EVERY - 1) + ["ray::train"]
+    assert (seen[-1].container, seen[-1].uid, alive.pids) == (B, 1000, {7})
 
 
 def test_of_processes_that_come_go_and_take_a_number_again_each_is_known_by_itself(
