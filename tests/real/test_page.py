@@ -278,7 +278,20 @@ def test_without_a_driver_the_reason(opened: Open, seen: Seen) -> None:
     with serving(SceneSource(without)) as address:
         page = opened(address, empty=True)
         expect(page.locator("#problems")).to_contain_text("No GPU can be shown: there is no NVIDIA driver")
-        expect(page.locator("#people")).to_contain_text("Nobody has a process on a GPU.")
+        expect(page.locator("#people")).to_contain_text("unknown")
+        assert seen.said == []
+
+
+def test_who_uses_gpus_is_unknown_where_the_driver_does_not_tell(opened: Open, seen: Seen) -> None:
+    def untold(sample: Any) -> Any:
+        gpus = tuple(replace(each, untold=Missing("Not Supported"), idle=None) for each in sample.gpus)
+        return replace(sample, gpus=gpus, processes=(), containers=(), people=())
+
+    with serving(SceneSource(untold)) as address:
+        page = opened(address)
+        for place in ("#people", "#processes"):
+            expect(page.locator(place)).to_contain_text("unknown")
+        expect(page.locator("#totals .free")).to_have_text("0 free")
         assert seen.said == []
 
 

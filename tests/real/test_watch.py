@@ -237,6 +237,20 @@ def test_a_call_that_crashes_takes_only_what_is_asked_with_it(start: Callable[[]
     assert (told.gpus[0].power.limit, told.problems) == (700.0, ())
 
 
+@pytest.mark.parametrize("code", [3, 999])
+def test_processes_that_are_not_told_are_unknown_and_not_none(
+    code: int, start: Callable[[], Watcher], machine: Path
+) -> None:
+    kinds = ("Compute", "Graphics", "MPSCompute")
+    calls = [f"nvmlDeviceGet{kind}RunningProcesses_v2 error:{code}" for kind in kinds]
+    (machine / "faults").write_text("\n".join(calls) + "\n")
+    told = answer(start().look(slow=True))
+    why = {each.untold.reason for each in told.gpus if each.untold}
+    assert (told.processes, told.gpus[0].utilization.gpu, len(why)) == ((), 40, 1)
+    assert "nvmlDeviceGetComputeRunningProcesses" in why.pop()
+    assert bool(told.problems) == (code == 999)  # a new child may be told them; not by a driver that never does
+
+
 def test_what_crashed_is_asked_again_later(start: Callable[[], Watcher], machine: Path) -> None:
     watcher = start()
     (machine / "faults").write_text("nvmlDeviceGetEccMode segfault\n")

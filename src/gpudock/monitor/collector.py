@@ -117,7 +117,7 @@ class Collector:
             containers=containers,
             people=people,
             engines=self._machine.engines(),
-            problems=(*answer.problems, *self._machine.problems, *self._silent()),
+            problems=(*answer.problems, *gather.untold(answer.gpus), *self._machine.problems, *self._silent()),
         )
 
     def _failed(self, why: Missing) -> Sample:

@@ -139,6 +139,15 @@ def held(gpus: Iterable[Gpu], all_processes: Sequence[Process], since: dict[str,
     return tuple(result)
 
 
+def untold(gpus: Iterable[Gpu]) -> tuple[str, ...]:
+    """What is said where the driver does not tell who is on a GPU."""
+    reasons: dict[str, list[str]] = {}
+    for gpu in gpus:
+        if gpu.untold:
+            reasons.setdefault(gpu.untold.reason, []).append(str(gpu.index))
+    return tuple(f"who uses GPU {', '.join(which)} is not told: {why}" for why, which in reasons.items())
+
+
 def _gpus(of: Iterable[Process]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each.gpu for each in of))
 

@@ -11,7 +11,7 @@ from gpudock.monitor.sample import Gpu, Instance, Memory, Sample, Utilization
 
 def _idle(gpu: Gpu) -> Value:
     """Absent where nobody tells whether it is used."""
-    return None if any(isinstance(each, Missing) for each in gpu.loads) else gpu.idle or 0.0
+    return None if gpu.untold or any(isinstance(each, Missing) for each in gpu.loads) else gpu.idle or 0.0
 
 
 _GPU: tuple[tuple[str, Kind, str, Callable[[Gpu], Value]], ...] = (
@@ -63,7 +63,7 @@ _ECC = _family("gpu_ecc_errors_total", "Errors of memory since the driver was lo
 _ROWS = _family("gpu_remapped_rows", "Rows of memory that were replaced, by the errors that made it necessary.")
 _XIDS = _family("gpu_xid_errors_total", "Errors that the driver reported, by kind.", "counter")
 _ACTIVE = _family("gpu_active_ratio", "How busy a part of the GPU was for ten seconds (Hopper and later).")
-_HELD = _family("gpu_held", "Whether a process is on the GPU.")
+_HELD = _family("gpu_held", "Whether a process is on the GPU; absent: not told.")
 _MIG_ACTIVE = _family("mig_active_ratio", "How busy a part of the GPU instance was for ten seconds (Hopper and later).")
 _MIG_INFO = _family("mig_info", "Constant 1, labelled with what a MIG device is.")
 
@@ -119,7 +119,7 @@ def metrics(sample: Sample) -> Iterator[Metric]:
         family = _family(f"gpu_{name}", what, kind)
         yield Metric(family, [(label, read_gpu(gpu)) for gpu, label in labels])
     held = {each.gpu for each in sample.processes}
-    yield Metric(_HELD, [(label, int(gpu.uuid in held)) for gpu, label in labels])
+    yield Metric(_HELD, [(label, 1 if gpu.uuid in held else None if gpu.untold else 0) for gpu, label in labels])
     for family, label_name, read_parts in _PARTS:
         series = [
             (with_label(label, label_name, part), value) for gpu, label in labels for part, value in read_parts(gpu)

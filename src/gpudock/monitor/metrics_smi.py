@@ -140,7 +140,7 @@ def metrics(sample: Sample, *, processes: bool) -> Iterator[Metric]:
     yield Metric(_WHEN, [("", None if sample.never_read else round(sample.time, 3))])
     yield Metric(_TOOK, [("", sample.took)])
     yield Metric(_CODE, [("", 0 if well else 999)])
-    yield Metric(_APPS, [("", int(well))])
+    yield Metric(_APPS, [("", int(well and not any(gpu.untold for gpu in gpus)))])
 
 
 def uuid(text: str) -> str:

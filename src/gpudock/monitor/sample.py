@@ -190,6 +190,9 @@ class Gpu(Part, frozen=True):
     persistence: bool | Missing = UNASKED
     mig: bool | Missing = UNASKED
     instances: tuple[Instance, ...] = ()
+    untold: Missing | None = (
+        None  # why the driver does not tell who is on it: those who are may not be in Sample.processes
+    )
     idle: float | None = None  # for so many seconds a process has held it and nobody used it; None: used, or free
 
     @property

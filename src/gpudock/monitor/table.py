@@ -26,7 +26,9 @@ def render(sample: Sample, width: int = 0) -> str:
         gpus = [row for gpu in sample.gpus for row in _gpu(gpu, sample)]
         parts.append(aligned([GPU_HEAD, *gpus], {2, 3, 4, 5}, width))
         rows = [_process(each, sample) for each in sample.processes]
-        parts.append(aligned([PROCESS_HEAD, *rows], {0, 2, 3}, width) if rows else "No process uses a GPU.")
+        untold = any(gpu.untold for gpu in sample.gpus)
+        nobody = "Who uses the GPUs is not known." if untold else "No process uses a GPU."
+        parts.append(aligned([PROCESS_HEAD, *rows], {0, 2, 3}, width) if rows else nobody)
     notes = [f"note: {each}" for each in (*sample.problems, *_early(sample)) if not isinstance(sample.gpus, Missing)]
     return "\n".join([*parts, *notes])
 
@@ -53,6 +55,7 @@ PROCESS_HEAD = ("PID", "GPU", "MEMORY", "UTIL", "OWNER", "CONTAINER", "PROGRAM")
 
 
 def _gpu(gpu: Gpu, sample: Sample) -> list[Row]:
+    nobody = "?" if gpu.untold else "-"
     holders = dict.fromkeys(_owner(each) for each in sample.processes if each.gpu == gpu.uuid)
     idle = f" (idle {span(gpu.idle)})" if gpu.idle is not None and gpu.idle >= 60 and holders else ""
     limit = gpu.power.enforced if not isinstance(gpu.power.enforced, Missing) else gpu.power.limit
@@ -65,12 +68,12 @@ def _gpu(gpu: Gpu, sample: Sample) -> list[Row]:
             share(gpu.memory.used, gpu.memory.total),
             power,
             known(gpu.temperature.gpu, " C"),
-            ", ".join(holders) + idle or "-",
+            ", ".join(holders) + idle or nobody,
         )
     ]
     for each in gpu.instances:
         inside = [one for one in sample.processes if (one.gpu, one.gi, one.ci) == (gpu.uuid, each.gi, each.ci)]
-        who = ", ".join(dict.fromkeys(map(_owner, inside))) or "-"
+        who = ", ".join(dict.fromkeys(map(_owner, inside))) or nobody
         memory = share(each.memory.used, each.memory.total)
         rows.append(
             (

@@ -140,8 +140,14 @@ class Watch:
                 now = gpu(self.nvml, device, slow=slow)
                 divided = migs(self.nvml, device.handle) if now["mig"] is True else []
                 now["instances"] = instances(self.nvml, device, divided, slow=slow)
+                try:
+                    processes += device.running.look(self.nvml, device.handle, divided)
+                    untold = device.running.untold
+                except CallError as error:
+                    problems.append(f"GPU {device.fixed['index']}: {error}")
+                    untold = error
+                now |= missing(untold, "untold") if untold else {}
                 gpus.append(f"{device.beginning}, {json.dumps(now).removeprefix('{')}")
-                processes += device.running.look(self.nvml, device.handle, divided)
             except CallError as error:
                 problems.append(f"GPU {device.fixed['index']}: {error}")
         rest = {

@@ -28,12 +28,13 @@ class Running:
 
     def __init__(self, uuid: str, since: int) -> None:
         self._uuid, self._seen = json.dumps(uuid), since
+        self.untold: CallError | None = None  # why the driver did not list the computing processes at the last look
 
     def look(self, nvml: "Library", device: "Handle", migs: "Iterable[Handle]") -> list[str]:
         """Those on the GPU and its instances, each once, with what they use of it: JSON of sample.Process."""
         found: Found = {}
-        for handle in (device, *migs):
-            _lists(nvml, handle, found)
+        refused = [_lists(nvml, handle, found) for handle in (device, *migs)]
+        self.untold = refused[0] if all(refused) else None  # a divided GPU tells them of its instances
         if not found:
             return []
         use = self._use(nvml, device)
@@ -90,11 +91,14 @@ def _instance(number: int) -> "int | str":
     return "null" if number == NO_INSTANCE else number
 
 
-def _lists(nvml: "Library", handle: "Handle", found: Found) -> None:
+def _lists(nvml: "Library", handle: "Handle", found: Found) -> "CallError | None":
+    """Why those that compute are not told, if so."""
+    untold = None
     for call, kind in KINDS.items():
         try:
             entries = nvml_child.entries_of(nvml, handle, call)
         except CallError as error:
+            untold = untold or (error if kind == "C" else None)
             if error.code in {NOT_SUPPORTED, NO_FUNCTION} or found:
                 continue
             raise
@@ -102,3 +106,4 @@ def _lists(nvml: "Library", handle: "Handle", found: Found) -> None:
             kinds, _ = found.get((pid, gi, ci), ("", 0))
             memory = UNTOLD if used == NOT_AVAILABLE else used  # the same in each list
             found[pid, gi, ci] = (kinds if kind in kinds else kinds + kind, memory)
+    return untold

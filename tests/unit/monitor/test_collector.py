@@ -87,6 +87,15 @@ def test_samples_are_numbered_and_say_what_is_wrong(watcher: Watcher) -> None:
     assert made.latest().problems == ("docker: it is not running",)
 
 
+def test_gpus_of_which_nobody_tells_who_uses_them_are_said_once(watcher: Watcher) -> None:
+    gpus = tuple(
+        replace(answer().gpus[0], index=index, uuid=f"GPU-{index}", untold=why)
+        for index, why in enumerate((Missing("Not Supported"), None, Missing("Not Supported")))
+    )
+    watcher.told = replace(answer(held=False), gpus=gpus)
+    assert collector(watcher).look().problems[0] == "who uses GPU 0, 2 is not told: Not Supported"
+
+
 def test_what_changes_rarely_is_asked_every_ten_seconds_and_after_a_failure(
     watcher: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

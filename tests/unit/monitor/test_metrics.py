@@ -480,3 +480,20 @@ def test_a_sample_without_processes_has_no_containers_series() -> None:
     assert not [name for name in found if "container" in name]
     sample: Sample = demo.sample()
     assert sample.containers
+
+
+def test_a_gpu_of_which_nobody_tells_who_uses_it_is_not_free() -> None:
+    told, untold = Gpu(index=0, uuid="GPU-0", bus_id="", minor=0), Gpu(index=1, uuid="GPU-1", bus_id="", minor=1)
+    load = Utilization(gpu=0)
+    told, untold = replace(told, utilization=load), replace(untold, utilization=load, untold=Missing("Not Supported"))
+
+    def series(*gpus: Gpu) -> dict[str, list[object]]:
+        sample = Sample(time=1.0, gpus=gpus)
+        both = (*metrics_own.metrics(sample), *metrics_smi.metrics(sample, processes=True))
+        return {each.family.name: [value for _, value in each.series] for each in both}
+
+    found = series(told, untold)
+    assert found["gpudock_gpu_held"] == [0, None]
+    assert found["gpudock_gpu_idle_seconds"] == [0.0, None]
+    assert found["nvidia_smi_compute_apps_last_collect_success"] == [0]
+    assert series(told)["nvidia_smi_compute_apps_last_collect_success"] == [1]

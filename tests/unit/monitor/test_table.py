@@ -81,6 +81,18 @@ def test_no_gpu_and_no_process_are_said() -> None:
     assert "No process uses a GPU." in lines(demo.sample(processes=(), containers=(), people=()))
 
 
+def test_gpus_of_which_nobody_tells_who_uses_them_are_not_free() -> None:
+    gpus = demo.sample().gpus
+    assert not isinstance(gpus, Missing)
+    untold = tuple(replace(each, untold=Missing("Not Supported"), idle=None) for each in gpus)
+    text = render(demo.sample(gpus=untold, processes=(), containers=(), people=()))
+    assert "Who uses the GPUs is not known." in text
+    assert "No process" not in text
+    rows = [line for line in text.splitlines() if line and line[0].isdigit()]
+    assert rows
+    assert {line.split()[-1] for line in rows} == {"?"}
+
+
 def test_old_data_and_problems_are_said() -> None:
     text = lines(demo.sample(age=95.0, problems=("docker: it is not running",)))
     assert "OLD: nothing was read for 1 min" in text[1]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gpudock.host.nvml_child import NO_INSTANCE, NOT_AVAILABLE, NOT_FOUND, ROOM, TOO_SMALL, CallError
+from gpudock.host.nvml_child import NO_INSTANCE, NOT_AVAILABLE, NOT_FOUND, NOT_SUPPORTED, ROOM, TOO_SMALL, CallError
 from gpudock.monitor.watch_running import PROCESS, USE, Running
 
 GPU, MIG = ctypes.c_void_p(1), ctypes.c_void_p(2)
@@ -23,6 +23,7 @@ class Driver:
         self.since: list[int] = []
         self.calls = 0
         self.denied = False
+        self.refused: set[tuple[str, int]] = set()  # kind and handle: not supported
 
     def call(self, names: str, device: ctypes.c_void_p, *arguments: Any) -> None:
         self.calls += 1
@@ -34,6 +35,8 @@ class Driver:
             _fill(names, out, count._obj, [struct.pack(USE, *each) for each in self.samples])
             return
         kind = names.removeprefix("nvmlDeviceGet").partition("RunningProcesses")[0]
+        if (kind, device.value) in self.refused:
+            raise CallError(names, NOT_SUPPORTED, "Not Supported")
         count, out = arguments
         _fill(
             names, out, count._obj, [struct.pack(PROCESS, *each) for each in self.lists.get((kind, device.value), [])]
@@ -128,3 +131,20 @@ def test_more_processes_than_there_is_room_for_are_all_told_and_a_few_are_asked_
     assert driver.calls == 3 + 1
     driver.lists["Compute", 1] = [host(pid) for pid in range(5 * ROOM)]
     assert len(look(driver, Running("GPU-0", 0))) == 5 * ROOM
+
+
+def test_a_driver_that_does_not_tell_the_processes_is_no_free_gpu() -> None:
+    driver, running = Driver(), Running("GPU-0", 0)
+
+    def untold(*migs: ctypes.c_void_p) -> tuple[list[int], str]:
+        return [each["pid"] for each in look(driver, running, *migs)], str(running.untold or "")
+
+    why = "nvmlDeviceGetComputeRunningProcesses_v2 nvmlDeviceGetComputeRunningProcesses_v3: Not Supported"
+    driver.refused = {(kind, 1) for kind in ("Compute", "Graphics", "MPSCompute")}
+    assert untold() == ([], why)
+    driver.refused.remove(("Graphics", 1))
+    driver.lists["Graphics", 1] = [host(9)]
+    assert untold() == ([9], why)  # but not those that compute
+    assert untold(MIG) == ([9], "")  # which the instances tell
+    driver.refused = {("MPSCompute", 1)}
+    assert untold() == ([9], "")

@@ -6,7 +6,7 @@ import { el, list, text, attribute, show } from "./dom.js";
 import * as format from "./format.js";
 import { History } from "./history.js";
 import { Live } from "./live.js";
-import { byGpu, containerName, containersById, gpuLabel, gpuLabels, gpusOf, loadOf, ownerName, stateOf } from "./model.js";
+import { byGpu, containerName, containersById, gpuLabel, gpuLabels, gpusOf, loadOf, ownerName, stateOf, untold } from "./model.js";
 import * as sparks from "./sparks.js";
 import { Table } from "./tables.js";
 import { NAMES, choose, use, word } from "./words.js";
@@ -83,7 +83,7 @@ function drawAll() {
   drawProblems(sample);
   drawTotals(sample);
   cards.draw($("cards"), sample);
-  const unread = isMissing(sample.gpus) ? "unknown" : undefined;
+  const unread = untold(sample) ? "unknown" : undefined;
   people.draw(sample.people ?? [], (row) => row.name, unread);
   containers.draw(sample.containers ?? [], (row) => row.id, unread);
   drawProcesses(sample);
@@ -127,7 +127,7 @@ function drawProcesses(sample) {
   }));
   const wanted = $("filter").value.trim().toLowerCase();
   const matches = (row) => [row.person, row.where, row.container, row.name, row.command, String(row.pid), `gpu ${row.label}`].some((each) => each?.toLowerCase().includes(wanted));
-  processes.draw(wanted ? all.filter(matches) : all, (row) => `${row.pid} ${row.gpu} ${row.gi} ${row.ci}`, all.length ? "noMatch" : isMissing(sample.gpus) ? "unknown" : "noProcesses");
+  processes.draw(wanted ? all.filter(matches) : all, (row) => `${row.pid} ${row.gpu} ${row.gi} ${row.ci}`, all.length ? "noMatch" : untold(sample) ? "unknown" : "noProcesses");
 }
 
 function drawState() {

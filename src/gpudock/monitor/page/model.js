@@ -28,8 +28,12 @@ export function stateOf(gpu, processes) {
   if (gpu.idle != null && gpu.idle >= IDLE_AFTER) return "idle";
   if (processes.length) return "used";
   if (isMissing(gpu.utilization.gpu) && isMissing(gpu.memory.used)) return "unknown";
-  return known(gpu.utilization.gpu) > 0 ? "used" : "free";
+  if (known(gpu.utilization.gpu) > 0) return "used";
+  return gpu.untold ? "unknown" : "free";
 }
+
+/** Whether there may be processes that nobody tells of. */
+export const untold = (sample) => isMissing(sample.gpus) || sample.gpus.some((gpu) => gpu.untold);
 
 export function byGpu(sample) {
   const found = new Map(gpusOf(sample).map((gpu) => [gpu.uuid, []]));

@@ -89,7 +89,7 @@ def _mark(gpu: Gpu, processes: Sequence[Process]) -> tuple[str, str]:
         return "◐", "warn"
     if processes:
         return "●", "load"
-    unknown = isinstance(gpu.utilization.gpu, Missing) and isinstance(gpu.memory.used, Missing)
+    unknown = gpu.untold or (isinstance(gpu.utilization.gpu, Missing) and isinstance(gpu.memory.used, Missing))
     return ("?", "warn") if unknown else ("○", "quiet")
 
 

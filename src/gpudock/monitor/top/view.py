@@ -71,7 +71,9 @@ def nothing(sample: Sample, wanted: Wanted) -> str:
         return "Who uses the GPUs is not known."
     if wanted.filter:
         return "Nothing matches the filter."
-    return "This container is on no GPU any more: Esc goes back." if wanted.follow else "No process is on a GPU."
+    if wanted.follow:
+        return "This container is on no GPU any more: Esc goes back."
+    return "Who uses the GPUs is not known." if any(gpu.untold for gpu in sample.gpus) else "No process is on a GPU."
 
 
 def _matches(process: Process, container: Container | None, wanted: Wanted) -> bool:

@@ -1,8 +1,11 @@
 """What the table shows: groups, order, filter, one container, and what is not known."""
 
+from msgspec.structs import replace
+
 from gpudock.facts.base import Missing
 from gpudock.monitor.sample import Sample
-from gpudock.monitor.top.view import Row, Sort, Wanted, rows
+from gpudock.monitor.top.panel import _mark
+from gpudock.monitor.top.view import Row, Sort, Wanted, nothing, rows
 from unit.monitor import demo, scene
 
 
@@ -100,6 +103,16 @@ def test_filter_by_person_container_program_image_and_pid() -> None:
         found = [row.name for row in rows(demo.sample(), Wanted(filter=text)) if row.heading]
         assert found == [expected], text
     assert rows(demo.sample(), Wanted(filter="nothing of that name")) == ()
+
+
+def test_why_there_are_no_rows() -> None:
+    free = demo.sample(processes=(), containers=(), people=())
+    assert nothing(free, Wanted()) == "No process is on a GPU."
+    assert not isinstance(free.gpus, Missing)
+    untold = tuple(replace(each, untold=Missing("Not Supported"), idle=None) for each in free.gpus)
+    assert nothing(replace(free, gpus=untold), Wanted()) == "Who uses the GPUs is not known."
+    assert {_mark(replace(gpu, untold=None), ())[0] for gpu in untold} == {"○"}
+    assert {_mark(gpu, ())[0] for gpu in untold} == {"?"}
 
 
 def test_one_container_is_followed() -> None:
