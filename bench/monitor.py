@@ -97,10 +97,15 @@ def simulated(folder: Path, pids: list[int]) -> None:
     build.build(msgspec.structs.replace(made, gpus=tuple(gpus)), str(folder), runner=proc.run)
 
 
-def docker(folder: Path) -> dict[str, str]:
+def docker(folder: Path, pids: list[int]) -> dict[str, str]:
     """The environment in which `docker` is a program that knows the containers."""
     told = [
-        {"Id": each, "Name": f"/trainer-{index}", "Config": {"Image": "torch", "Labels": owner(index)}}
+        {
+            "Id": each,
+            "Name": f"/trainer-{index}",
+            "Config": {"Image": "torch", "Labels": owner(index)},
+            "State": {"Pid": pids[index]},
+        }
         for index, each in enumerate(ids())
     ]
     (folder / "bin").mkdir()
@@ -276,7 +281,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="gpudock-bench-") as temp, containers() as pids:
         folder = Path(temp)
         simulated(folder / "gpus", pids)
-        env = docker(folder)
+        env = docker(folder, pids)
         program = installed(folder / "venv")  # what pip would install: a checkout's environment is slower to start
         python, gpudock = str(program.parent / "python"), [str(program)]
         port = free_port()

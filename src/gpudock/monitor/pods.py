@@ -33,7 +33,7 @@ class Pods:
             uid=uid,
             name=name or text(container, "io.kubernetes.pod.name"),
             namespace=namespace or text(container, "io.kubernetes.pod.namespace"),
-            container=next((self._containers[each] for each in place.ids if each in self._containers), "")
+            container=next((self._containers[each] for each in reversed(place.ids) if each in self._containers), "")
             or text(container, "io.kubernetes.container.name"),
         )
 

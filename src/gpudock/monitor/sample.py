@@ -288,12 +288,6 @@ class Container(Part, frozen=True):
         """What a person calls it."""
         return self.name or self.id[:12]
 
-    @property
-    def in_engine(self) -> tuple[str, int]:
-        """What its engine calls it, and whose engine that is: 0 for the machine's."""
-        identity, _, user = self.id.partition("@")
-        return identity, int(user or 0)
-
 
 class Person(Part, frozen=True):
     name: str

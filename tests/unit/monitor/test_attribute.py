@@ -129,8 +129,6 @@ def test_a_container_that_only_has_the_id_of_anothers_is_another(
     )
     assert (found[f"{A}@1001"].memory, found[f"{A}@1001"].owner) == (3, Owner(name="bob", uid=1001, source="path"))
     assert {each.name: each.containers for each in people} == {"alice": (A,), "bob": (f"{A}@1001",)}
-    assert found[f"{A}@1001"].in_engine == (A, 1001)
-    assert found[A].in_engine == (A, 0)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +180,15 @@ def test_pods_are_named_by_the_kubelets_folders_and_no_engine_is_asked(tree: Tre
     assert process.pod == Pod(uid=POD, name="train-0", namespace="ml", container="worker")
     assert (container.label, container.owner) == ("worker", Owner(name="ml/train-0", source="pod"))
     assert tree.asked == []
+
+
+def test_who_is_in_a_pod_does_not_get_the_name_of_anothers_container(tree: Tree) -> None:
+    tree.process(7, f"0::/kubepods.slice/kubepods-pod{UNDER}.slice/cri-containerd-{A}.scope/cri-containerd-{B}.scope\n")
+    tree.write(f"var/log/containers/train-0_ml_mine-{A}.log", "")
+    tree.write(f"var/log/containers/other-0_web_victim-{B}.log", "")
+    (process,), (container,) = look(tree, 7)
+    assert process.pod is not None
+    assert (process.pod.container, container.id) == ("mine", A)
 
 
 def test_jobs(tree: Tree) -> None:

@@ -44,28 +44,47 @@ def stoppable(container: Container, me: Person) -> None:
     owner = container.owner
     if owner is not None and (owner.uid == me.uid if owner.uid is not None else owner.name == me.name):
         return
-    whose = quote(owner.name) if owner else "somebody who is not known"
+    whose = _whose(container)
     raise RefusedError(
         f"{quote(container.label)} belongs to {whose}: only one's own containers are stopped here.",
         mend=f"ask {whose}, or use {container.engine} itself" if owner else f"use {container.engine} itself",
     )
 
 
-def logs(container: Container) -> tuple[str, ...]:
-    """The command that shows the end of the logs and follows them. Raises EngineError."""
-    return (*_words(container), "logs", "--follow", "--tail", _LINES, "--", container.in_engine[0])
+def logs(container: Container, me: Person) -> tuple[str, ...]:
+    """The command that shows the end of the logs and follows them. Raises RefusedError and EngineError.
+
+    A user's own engine runs what that user has set, and here on this terminal: it is only for that user.
+    """
+    user = _in_engine(container)[1]
+    if user not in {0, me.uid}:
+        raise RefusedError(
+            f"{quote(container.label)} is in an engine of {_whose(container)}: only one's own is started here.",
+            mend=f"ask {_whose(container)}",
+        )
+    return (*_words(container), "logs", "--follow", "--tail", _LINES, "--", _in_engine(container)[0])
 
 
 def stop(container: Container, run: Runner) -> None:
     """Raises EngineError."""
-    told = run(Command((*_words(container), "stop", "--", container.in_engine[0]), timeout=STOPPING))
+    told = run(Command((*_words(container), "stop", "--", _in_engine(container)[0]), timeout=STOPPING))
     if not told.ok:
         why = (told.err.strip().splitlines() or [f"exit code {told.code}"])[-1]
         raise EngineError(f"{container.engine} did not stop {quote(container.label)}.", why=quote(why, 200))
 
 
+def _in_engine(container: Container) -> tuple[str, int]:
+    """What its engine calls it, and whose engine that is: 0 for the machine's."""
+    identity, _, user = container.id.partition("@")
+    return identity, int(user or 0)
+
+
+def _whose(container: Container) -> str:
+    return quote(container.owner.name) if container.owner else "somebody who is not known"
+
+
 def _words(container: Container) -> tuple[str, ...]:
-    user = container.in_engine[1]
+    user = _in_engine(container)[1]
     if user:  # root asks as that user
         for each in clients.clients(user, os.environ):
             if each.name == container.engine:

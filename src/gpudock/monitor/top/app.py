@@ -229,7 +229,7 @@ class Top(App[None]):
     def action_logs(self) -> None:
         row = self._part("#table", Table).current
         try:
-            argv = act.logs(act.chosen(self._sample, row.container if row else ""))
+            argv = act.logs(act.chosen(self._sample, row.container if row else ""), self._me)
         except GpudockError as error:
             self._tell(str(error))
             return

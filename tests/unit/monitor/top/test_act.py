@@ -65,23 +65,25 @@ def test_root_stops_not_what_belongs_to_others() -> None:
 
 
 def test_logs_are_the_engines_own() -> None:
-    assert act.logs(JUPYTER)[-6:] == ("logs", "--follow", "--tail", "200", "--", JUPYTER.id)
-    assert act.logs(JUPYTER)[0].endswith("docker")
-    assert act.logs(demo.containers(0)[1])[0].endswith("podman")
+    assert act.logs(JUPYTER, ALICE)[-6:] == ("logs", "--follow", "--tail", "200", "--", JUPYTER.id)
+    assert act.logs(JUPYTER, ALICE)[0].endswith("docker")
+    assert act.logs(demo.containers(0)[1], ALICE)[0].endswith("podman")
 
 
 def test_a_container_of_a_users_own_engine_is_told_as_that_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr("pwd.getpwuid", lambda uid: pwd.struct_passwd(("alice", "x", uid, 100, "", "/home/alice", "")))
     own = replace(demo.containers(0)[1], id=f"{JUPYTER.id}@1000")
-    argv = act.logs(own)
+    argv = act.logs(own, ALICE)
     assert argv[argv.index("setpriv") : argv.index("--")] == ("setpriv", "--reuid=1000", "--regid=100", "--init-groups")
     assert "HOME=/home/alice" in argv
     assert argv[-3:] == ("200", "--", JUPYTER.id)
     assert argv[argv.index("--") + 1] == "podman"
     monkeypatch.setattr("os.geteuid", lambda: 1001)
     with pytest.raises(EngineError, match="podman of uid 1000 cannot be asked"):
-        act.logs(own)
+        act.logs(own, ALICE)
+    with pytest.raises(RefusedError, match="is in an engine of"):
+        act.logs(own, act.Person(0, "root"))
 
 
 def test_stop_asks_the_engine_once() -> None:
@@ -104,4 +106,4 @@ def test_an_engine_that_does_not_stop_it_says_why() -> None:
 def test_an_engine_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(EngineError, match="docker cannot be asked"):
-        act.logs(JUPYTER)
+        act.logs(JUPYTER, ALICE)
