@@ -86,7 +86,7 @@ class Machine:
         return before if before is not None and before[0] is seen else (seen, self._wanted(seen))
 
     def _wanted(self, seen: Seen) -> tuple[Wanted, ...]:
-        if not seen.place.ids:
+        if not seen.place.ids or seen.uid is None:  # without a user it has ended meanwhile
             return ()
         user = owner.engine_user(seen.place, seen.uid, self._accounts)
         *inside, outermost = seen.place.ids  # a docker's container may run inside of a podman's

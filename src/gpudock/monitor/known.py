@@ -12,7 +12,8 @@ from gpudock.engine.base import Client
 from gpudock.engine.containers import Container
 from gpudock.errors import GpudockError
 from gpudock.host.root import Root
-from gpudock.monitor.cgroup import NOWHERE, Place, place
+from gpudock.monitor import cgroup
+from gpudock.monitor.cgroup import NOWHERE, Place
 from gpudock.monitor.sample import Engine
 from gpudock.proc import Runner
 
@@ -35,7 +36,7 @@ class Wanted(NamedTuple):
 class Known(NamedTuple):
     container: Container
     engine: str
-    place: Place  # of its first process
+    place: Place  # of its first process, if it is the machine's engine
 
 
 class _Entry:
@@ -109,8 +110,10 @@ class Containers:
                 continue
             problem = ""
             try:
-                answer = containers.inspected(client, ids, self._run, timeout=PATIENCE)
-                found |= {each.id: Known(each, client.name, self._place(each.pid)) for each in answer}
+                for told in containers.inspected(client, ids, self._run, timeout=PATIENCE):
+                    place = NOWHERE if user else self._place(told.pid)
+                    if user or place.paths:  # of one that starts again just now it is not known where it is
+                        found[told.id] = Known(told, client.name, place)
             except GpudockError as error:
                 problem, failed = str(error), True
             with self._lock:
@@ -125,4 +128,4 @@ class Containers:
                 entry.ask_at = now + (AGAIN_KNOWN if each.id in found else AGAIN_UNKNOWN)
 
     def _place(self, pid: int) -> Place:
-        return place(self._proc.text(f"/{pid}/cgroup", 1 << 16) or "") if pid else NOWHERE
+        return cgroup.place(self._proc.text(f"/{pid}/cgroup", 1 << 16) or "") if pid else NOWHERE

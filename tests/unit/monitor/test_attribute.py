@@ -150,6 +150,31 @@ def test_a_cgroup_made_elsewhere_and_named_after_a_container_leads_not_into_it(c
     )
 
 
+def test_a_container_that_starts_again_while_its_engine_is_asked_has_no_name_yet(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree.process(7, f"0::/docker/{A}\n")
+    tree.container("docker", A, "late")
+    tree.answers["docker"][A]["State"]["Pid"] = 6  # which has ended
+    machine = tree.machine()
+    (process,), (container,), _ = machine.look([on_gpu(7)])
+    assert (process.container, container.name) == (A, "")
+    tree.answers["docker"][A]["State"]["Pid"] = 7
+    monkeypatch.setattr("time.monotonic", later(known.AGAIN_UNKNOWN + 1))
+    assert gone(machine.look([on_gpu(7)])[1]) == ["late"]
+
+
+def test_who_ends_before_his_user_is_known_is_in_no_container(tree: Tree) -> None:
+    mounts = f"31 30 8:1 /var/lib/docker/containers/{A}/hostname /etc/hostname rw - ext4 /dev/sda1 rw\n"
+    tree.process(1, f"0::/docker/{A}\n")
+    tree.container("docker", A, "victim")
+    tree.process(7, "0::/\n", mounts=mounts)
+    tree.write("proc/7/status", "")
+    processes, (container,) = look(tree, 1, 7)
+    assert [each.container for each in processes] == [A, ""]
+    assert container.memory == 100
+
+
 def test_nobody_labels_a_container_of_his_own_engine_as_a_pod(tree: Tree) -> None:
     tree.process(2, OWN.format(A), uid=1001)
     tree.engines[1001] = ("docker",)
