@@ -10,7 +10,7 @@ from textual import work
 from textual.app import App, ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.events import Resize
+from textual.events import Key, Resize
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
@@ -190,6 +190,23 @@ class Top(App[None]):
         box = self._part("#filter", Input)
         box.add_class("shown")
         box.focus()
+
+    @property
+    def _typing(self) -> bool:
+        """Whether the filter is shown and does not get the keys yet."""
+        box = self._part("#filter", Input)
+        return box.has_class("shown") and not box.has_focus
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  textual's
+        """What is typed for the filter is no command, however fast it comes."""
+        return action == "all" or not (self._there and self._typing)
+
+    def on_key(self, event: Key) -> None:
+        if self._there and self._typing and event.is_printable and event.character:
+            box = self._part("#filter", Input)
+            box.value += event.character
+            box.cursor_position = len(box.value)
+            event.stop()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self._want(self._wanted._replace(filter=event.value.strip()))

@@ -1,7 +1,7 @@
 """What the table shows, as values: processes under their container or person, sorted, filtered, or one container's."""
 
 from collections.abc import Callable, Iterable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from gpudock.facts.base import Missing
 from gpudock.monitor import figures, words
@@ -15,6 +15,8 @@ Sort = Literal["memory", "utilization", "name", "time"]
 SORTS: tuple[Sort, ...] = ("memory", "utilization", "name", "time")
 HOST = "(host)"  # the group of processes that are in no container
 _LONGEST = 64
+_Place = float | str | None  # for sorting; None: not known
+_T = TypeVar("_T")
 
 
 class Wanted(NamedTuple):
@@ -91,14 +93,13 @@ def _groups(processes: list[Process], wanted: Wanted, containers: dict[str, Cont
         key = each.container if wanted.group == "container" else _person(each, containers.get(each.container))
         found.setdefault(key, []).append(each)
     groups = [_some(key, tuple(its), wanted.group, containers) for key, its in found.items()]
-    orders: dict[Sort, Callable[[_Some], float | str]] = {
-        "memory": lambda some: -_number(_memory(some)),
-        "utilization": lambda some: -_number(_utilization(some)),
+    orders: dict[Sort, Callable[[_Some], _Place]] = {
+        "memory": lambda some: _falling(_memory(some)),
+        "utilization": lambda some: _falling(_utilization(some)),
         "name": lambda some: some.name.lower(),
-        "time": lambda some: min((each.started or 0.0) for each in some.processes),
+        "time": lambda some: min((each.started for each in some.processes if each.started), default=None),
     }
-    order = orders[wanted.sort]
-    return sorted(groups, key=lambda some: (order(some), some.key), reverse=wanted.reverse)
+    return _ordered(groups, orders[wanted.sort], lambda some: some.key, reverse=wanted.reverse)
 
 
 def _some(key: str, processes: tuple[Process, ...], group: Group, containers: dict[str, Container]) -> _Some:
@@ -150,19 +151,26 @@ def _sorted(processes: Iterable[Process], wanted: Wanted, containers: dict[str, 
         container = containers.get(process.container)
         return f"{process.name} {container.label if container else ''}".lower()
 
-    orders: dict[Sort, Callable[[Process], float | str]] = {
-        "memory": lambda each: -_number(each.memory),
-        "utilization": lambda each: -_number(each.utilization.gpu),
+    orders: dict[Sort, Callable[[Process], _Place]] = {
+        "memory": lambda each: _falling(each.memory),
+        "utilization": lambda each: _falling(each.utilization.gpu),
         "name": name,
-        "time": lambda each: each.started or 0.0,
+        "time": lambda each: each.started,
     }
-    order = orders[wanted.sort]
-    return sorted(processes, key=lambda each: (order(each), each.pid, each.gpu), reverse=wanted.reverse)
+    return _ordered(processes, orders[wanted.sort], lambda each: (each.pid, each.gpu), reverse=wanted.reverse)
 
 
-def _number(value: float | Missing) -> float:
-    """For sorting: what is not known comes after everything that is."""
-    return -1.0 if isinstance(value, Missing) else value
+def _ordered(
+    all_: Iterable[_T], place: Callable[[_T], _Place], then: Callable[[_T], Any], *, reverse: bool
+) -> list[_T]:
+    """What is not known comes after everything that is, also in reverse."""
+    placed = [(place(each), then(each), each) for each in all_]
+    known = sorted((each for each in placed if each[0] is not None), key=lambda each: each[:2], reverse=reverse)
+    return [each[2] for each in (*known, *(each for each in placed if each[0] is None))]
+
+
+def _falling(value: float | Missing) -> float | None:
+    return None if isinstance(value, Missing) else -value
 
 
 def _memory(some: _Some) -> int | Missing:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from textual.events import Key
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from gpudock.facts.base import Missing
 from gpudock.monitor.sample import Sample
@@ -150,6 +152,28 @@ def test_filter_follow_and_back() -> None:
         assert len(app.query_one(Table).rows) == 7
 
     shown(work)
+
+
+def test_what_is_typed_for_the_filter_at_once_is_no_command() -> None:
+    """As it comes over a slow line, or pasted: the filter is shown and the table still has the keys."""
+    stopped: list[Command] = []
+
+    def run(command: Command) -> Result:
+        stopped.append(command)
+        return Result(0, "", "")
+
+    async def work(pilot: Pilot[None], app: Top) -> None:
+        for key, character in (("slash", "/"), *((each, each) for each in "xqy")):
+            app.post_message(Key(key, character))
+        await pilot.pause()
+        await pilot.press("l")
+        assert app.query_one("#filter", Input).value == "xqyl"
+        assert len(app.screen_stack) == 1
+        await pilot.press("escape")
+        assert len(app.query_one(Table).rows) == 7
+
+    shown(work, run=run)
+    assert stopped == []
 
 
 def test_nothing_matches() -> None:
