@@ -85,7 +85,10 @@ def test_orders() -> None:
 
 def test_the_oldest_comes_first_by_time() -> None:
     found = names(scene.sample(1e9), Wanted(sort="time"))
-    assert [name for name in found if name in {"(host)", "inference"}] == ["inference", "(host)"]  # when it began is "?"
+    assert [name for name in found if name in {"(host)", "inference"}] == [
+        "inference",
+        "(host)",
+    ]  # when it began is "?"
     assert [name for name in found if name in {"train-llm", "notebook", "inference"}] == [
         "inference",
         "notebook",
