@@ -216,12 +216,14 @@ class Store:
 
     def _shrink(self) -> None:
         """The oldest quarter goes, and the names that nothing speaks of any more."""
-        for table in ("gpus", "shares"):
-            for tier in (FINE, COARSE):
-                # By their number, because the time of some may be that of a clock that was far ahead.
-                old = f"SELECT time FROM {table} WHERE tier = :tier ORDER BY time LIMIT 1"  # noqa: S608  our own names
-                old += f" OFFSET (SELECT count(*) / 4 FROM {table} WHERE tier = :tier)"  # noqa: S608
-                self._database.execute(f"DELETE FROM {table} WHERE tier = :tier AND time < ({old})", {"tier": tier})  # noqa: S608
+        for tier in (FINE, COARSE):
+            # By the number of rows, because the time of some may be that of a clock that was far ahead.
+            times = f"SELECT time FROM gpus WHERE tier = {tier} UNION ALL SELECT time FROM shares WHERE tier = {tier}"  # noqa: S608
+            count = self._database.execute(f"SELECT count(*) FROM ({times})").fetchone()[0]  # noqa: S608
+            query = f"{times} ORDER BY time LIMIT 1 OFFSET {count // 4}"
+            for (first,) in self._database.execute(query).fetchall():
+                for table in ("gpus", "shares"):  # both: what is said to be recorded has to be there
+                    self._database.execute(f"DELETE FROM {table} WHERE tier = ? AND time < ?", (tier, first))  # noqa: S608
         self.forget_names()
 
     def forget_names(self) -> None:

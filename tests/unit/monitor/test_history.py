@@ -69,6 +69,11 @@ def rows(path: str, query: str) -> list[Any]:
         return database.execute(query).fetchall()
 
 
+def finish(recorder: Recorder) -> None:
+    recorder.close()
+    recorder._thread.join()
+
+
 def test_five_minutes_are_made_of_ten_seconds_once_they_are_complete(stored: Store, path: str) -> None:
     fill(stored, 61)
     coarse = rows(path, f"SELECT time, utilization, held FROM gpus WHERE tier = {COARSE}")
@@ -121,7 +126,7 @@ def test_a_gpu_that_one_has_twice_is_held_once(seconds: int, path: str) -> None:
     for tick in range(seconds + 1):
         there = inside[:2] if tick <= 120 else inside[2:]
         recorder.listen(demo.sample(tick, gpus=(gpu,), processes=tuple(there), containers=tuple(held)))
-    recorder.close()
+    finish(recorder)
     told = Remembered(path)
 
     def of(by: Any) -> dict[str, tuple[Any, Any, Any]]:
@@ -159,7 +164,7 @@ def test_a_clock_that_is_set_back_stops_no_writing(path: str) -> None:
     recorder = Recorder(Store(path))
     for seconds in (7200, 7201, 7202, 0, 1, 2):
         recorder.listen(demo.sample(seconds))
-    recorder.close()
+    finish(recorder)
     assert rows(path, "SELECT time, held FROM gpus WHERE held > 0 ORDER BY time, gpu")[0] == (T0, 2.0)
 
 
@@ -295,8 +300,7 @@ def test_samples_become_rows(path: str) -> None:
     recorder = Recorder(Store(path))
     for tick in range(31):
         recorder.listen(demo.sample(tick))
-    recorder.close()
-    recorder._thread.join()
+    finish(recorder)
     gpus = rows(
         path, "SELECT names.label, sum(held), avg(temperature) FROM gpus JOIN names ON names.id = gpu GROUP BY gpu"
     )
@@ -315,17 +319,17 @@ def test_samples_become_rows(path: str) -> None:
     assert [row.label for row in Remembered(path).usage("env", T0, T0 + 60).rows] == ["torch"]
 
 
-@pytest.mark.parametrize("interval", [0.5, 1.0, 7.0, 9.99, 10.01, 60.0, 600.0])
+@pytest.mark.parametrize("interval", [0.5, 7.0, 10.01, 60.0, 600.0])
 def test_a_sample_stands_for_the_time_before_it_whatever_the_interval_is(interval: float, path: str) -> None:
     recorder = Recorder(Store(path))
-    count = int(1200 / interval)
+    count = int(600 / interval)
     for tick in range(count + 1):
         sample = demo.sample(0, interval=interval)
         recorder.listen(replace(sample, time=demo.START + tick * interval))
-    recorder.close()
+    finish(recorder)
     told, end = Remembered(path), int(T0 + count * interval) // 10 * 10
     for metric, most in (("utilization", 97.0), ("held", 1.0)):
-        charts = told.chart(metric, "user", T0, end, points=120)  # type: ignore[arg-type]
+        charts = told.chart(metric, "user", T0, end, points=60)  # type: ignore[arg-type]
         (values,) = (each.values for each in charts.series if each.key == "bob")
         assert values == pytest.approx((most,) * len(charts.times))
     (bob,) = (row for row in told.usage("user", T0, T0 + 2000).rows if row.key == "bob")
@@ -338,7 +342,7 @@ def test_power_that_is_not_told_is_no_energy_of_nothing(path: str) -> None:
         sample = demo.sample(tick)
         silent = replace(sample.gpus[0], power=Power())  # type: ignore[index]
         recorder.listen(replace(sample, gpus=(silent, *sample.gpus[1:])))  # type: ignore[index]
-    recorder.close()
+    finish(recorder)
     told = Remembered(path)
     usage = told.usage("user", T0, T0 + 3600)
     energy = {row.key: row.energy for row in usage.rows}
@@ -412,8 +416,7 @@ def test_a_full_disk_is_said_and_what_was_missed_is_written_later(path: str, mon
     until(lambda: "disk is full" in recorder.problem)
     full[0] = False
     until(lambda: recorder.problem == "")
-    recorder.close()
-    recorder._thread.join()
+    finish(recorder)
     assert rows(path, "SELECT count(DISTINCT time) FROM gpus") == [(3,)]
 
 
@@ -456,7 +459,7 @@ def test_whoever_reads_for_long_delays_what_is_written_and_makes_nothing_be_forg
     assert before == [(10, 300), (300, 9)]
     assert rows(path, "SELECT tier, count(*) FROM gpus WHERE gpu = 1 GROUP BY tier") == [(10, 300), (300, 10)]
     assert rows(path, f"SELECT count(DISTINCT time) FROM gpus WHERE time >= {T0 + 3000} AND tier = 10") == [(8,)]
-    recorder.close()
+    finish(recorder)
 
 
 def test_a_disk_without_room_makes_nothing_be_forgotten(stored: Store, path: str) -> None:
@@ -476,7 +479,7 @@ def test_the_oldest_quarter_makes_room_whatever_the_clock_said(
     fill(stored, 399)
     monkeypatch.setattr(store, "LARGEST", 1 << 14)
     stored.write([gpu_row(T0 + 3990)], [])
-    assert rows(path, "SELECT count(*), min(time) FROM gpus WHERE tier = 10") == [(301, T0 + 1000)]
+    assert rows(path, "SELECT count(*), min(time) FROM gpus WHERE tier = 10") == [(302, T0 + 990)]
     assert rows(path, "SELECT count(*), min(time) FROM shares WHERE tier = 10 AND user = 2") == [(300, T0 + 990)]
 
 
@@ -508,8 +511,7 @@ def test_the_file_stays_within_its_size(path: str, monkeypatch: pytest.MonkeyPat
     ]
     for tick in range(0, 1200, 10):
         recorder.listen(demo.sample(tick, interval=10.0, processes=tuple(people)))
-    recorder.close()
-    recorder._thread.join()
+    finish(recorder)
     assert recorder.problem == ""
     assert Path(path).stat().st_size <= 64 << 12
     newest = rows(path, "SELECT max(time) FROM shares")[0][0]
@@ -527,7 +529,7 @@ def test_the_disk_never_makes_the_collector_wait(path: str, monkeypatch: pytest.
     assert len(recorder._waiting) == 360  # an hour; what is older is given up
     assert not going_on.is_set()
     going_on.set()
-    recorder.close()
+    finish(recorder)
 
 
 def test_usage_as_table_and_csv() -> None:
@@ -574,7 +576,7 @@ def test_a_display_server_holds_nothing_and_pays_nothing(path: str) -> None:
     recorder = Recorder(Store(path))
     for tick in range(11):
         recorder.listen(demo.sample(tick, processes=(xorg,)))
-    recorder.close()
+    finish(recorder)
     assert rows(path, "SELECT sum(held) FROM gpus") == [(0.0,)]
     assert Remembered(path).usage("user", T0, T0 + 60).rows == ()
 
