@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from gpudock import proc
 from gpudock.facts.base import Missing
-from gpudock.monitor.sample import Instance, Profiling
+from gpudock.monitor.sample import Instance, Memory, Profiling
 from gpudock.testing.simulate import build, description
 from real.harness.page import PHONE, WIDE, Outside, Seen, browser, serving
 from unit.monitor.scene import HOSTILE, SceneSource
@@ -71,6 +71,8 @@ def test_it_shows_the_machine_and_moves_and_nothing_leaves(
     expect(page.locator(".card")).to_have_count(8)
     expect(page.locator(".card").nth(5)).to_contain_text("idle for 2 h")
     expect(page.locator(".card").nth(0)).to_contain_text("alice")
+    expect(page.locator(".card").nth(6).locator(".warnings .bad")).to_contain_text("1 h 56 min ago")
+    expect(page.locator(".card").nth(6).locator(".warnings .note")).to_contain_text("10 min ago")
     expect(page.locator("#simulated")).to_have_text("SIMULATED")
     expect(page.locator("#totals")).to_contain_text("1 held but idle")
     before = page.locator(".busy .value").all_inner_texts()
@@ -105,7 +107,15 @@ def test_what_is_half_known_says_why_it_is_not_whole(opened: Open) -> None:
 def test_a_divided_gpu_is_as_busy_as_its_instances(opened: Open) -> None:
     def divided(sample: Any) -> Any:
         made = [
-            Instance(index=gi, gi=gi, ci=0, uuid=f"MIG-{gi}", profile=profile, profiling=Profiling(graphics=busy))
+            Instance(
+                index=gi,
+                gi=gi,
+                ci=0,
+                uuid=f"MIG-{gi}",
+                profile=profile,
+                memory=Memory(total=71 << 30, used=48 << 30),
+                profiling=Profiling(graphics=busy),
+            )
             for gi, profile, busy in ((1, "3g.71gb", 0.8), (2, "1g.18gb", 0.0))
         ]
         return replace(sample, gpus=(*sample.gpus[:4], replace(sample.gpus[4], instances=tuple(made))))
@@ -113,6 +123,8 @@ def test_a_divided_gpu_is_as_busy_as_its_instances(opened: Open) -> None:
     with serving(SceneSource(divided)) as address:
         page = opened(address, empty=True)
         expect(page.locator(".card").nth(4).locator(".busy .value")).to_have_text("60 %")
+        heights = page.locator(".instances li").evaluate_all("all => all.map(each => each.offsetHeight)")
+        assert max(heights) < 30  # each in one line
 
 
 def test_names_stay_text(opened: Open, seen: Seen) -> None:

@@ -23,6 +23,7 @@ from gpudock.monitor.sample import (
     Temperature,
     Use,
     Utilization,
+    Xid,
 )
 from gpudock.monitor.source import By, Chart, Metric, Series, Subject, Usage, UsageRow
 from unit.monitor import demo
@@ -120,7 +121,7 @@ def _gpu(index: int, processes: tuple[Process, ...], now: float) -> Gpu:
         pcie=base.pcie,
         nvlink=base.nvlink,
         profiling=Profiling(graphics=load / 100, sm=load / 110, tensor=load / 200, dram=load / 150),
-        xids=base.xids if index == 6 else (),
+        xids=(Xid(code=79, times=1, last=now - 7000), Xid(code=31, times=2, last=now - 600)) if index == 6 else (),
         mig=False,
         idle=7200.0 + now % 3600 if index == 5 else None,
     )

@@ -57,8 +57,10 @@ function update(card, gpu, state, holders, now) {
   attribute(part(card, ".instances"), "aria-label", word("instances"));
   list(part(card, ".instances"), gpu.instances ?? [], (each) => each.uuid, makeInstance, (node, each) => updateInstance(node, gpu, each));
   drawHolders(part(card, ".holders"), holders);
-  list(part(card, ".warnings"), warningsOf(gpu), ([key, places]) => key + (places.code ?? ""),
-    ([, , kind]) => el("li", { class: kind }), (node, [key, places]) => text(node, word(key, places)));
+  list(part(card, ".warnings"), warningsOf(gpu, now), ([key, places]) => key + (places.code ?? ""), () => el("li"), (node, [key, places, kind]) => {
+    attribute(node, "class", kind);
+    text(node, word(key, { ...places, age: format.duration(places.age) }));
+  });
 }
 
 function stateText(state, gpu) {
@@ -120,7 +122,7 @@ function updateInstance(node, gpu, each) {
   const busy = known(each.profiling?.graphics, null);
   const profile = busy === null ? each.profile : `${each.profile} · ${format.percent(Math.round(100 * busy))}`;
   show(part(node, ".profile"), isMissing(each.profile) ? { reason: each.profile?.reason } : profile);
-  show(part(node, ".value"), format.ofTotal(each.memory.used, each.memory.total, format.bytes));
+  show(part(node, ".value"), format.bytes(each.memory.used)); // of how much the profile's name says
   fill(part(node, ".rest"), known(each.memory.used) / known(each.memory.total, 1));
 }
 

@@ -68,10 +68,17 @@ export const memoryOf = (holder) => (holder.unknown ? { is: "missing", reason: h
 /** What the driver recommends (nvmlDeviceGpuRecoveryAction_t), where it is no reset. */
 const RECOVERY = { 2: "reboot", 7: "reboot", 3: "recoverLinks", 5: "recoverLinks" };
 
+/** Xids that are mostly the fault of programs, as in gpudock.monitor.top.panel. */
+const PROGRAMS_FAULT = [13, 31, 43, 45];
+const DAY = 86400; // seconds; what lasts has other signs
+
 /** What is wrong with a GPU, as names of words and their places. */
-export function warningsOf(gpu) {
+export function warningsOf(gpu, now) {
   const found = [];
-  for (const each of isMissing(gpu.xids) ? [] : gpu.xids) found.push(["xid", { code: each.code, n: each.times }, "bad"]);
+  for (const each of isMissing(gpu.xids) ? [] : gpu.xids) {
+    const age = now - each.last;
+    found.push(["xid", { code: each.code, n: each.times, age }, PROGRAMS_FAULT.includes(each.code) || age >= DAY ? "note" : "bad"]);
+  }
   const errors = known(gpu.ecc?.uncorrected_volatile);
   if (errors > 0) found.push(["eccErrors", { n: errors }, "bad"]);
   if (known(gpu.remapped?.failed, false)) found.push(["remapFailed", {}, "bad"]);

@@ -10,6 +10,8 @@ from gpudock.plan.quote import quote
 
 IDLE_AFTER = 300.0  # seconds: a shorter pause is how people work
 _NEAR = 3  # degrees below the limit
+_PROGRAMS_FAULT = (13, 31, 43, 45)  # Xids, mostly: in NVIDIA's catalogue
+_DAY = 86400.0  # an Xid is news for so long; what lasts has other signs
 _SLOWED = ("hw_thermal_slowdown", "hw_power_brake_slowdown", "hw_slowdown", "sw_thermal_slowdown")
 _RECOVERY = {2: "needs a reboot", 7: "needs a reboot", 3: "NVLink needs attention", 5: "NVLink needs attention"}
 
@@ -43,7 +45,7 @@ def lines(sample: Sample, before: Mapping[str, Sequence[float | None]], width: i
     found: list[Line] = []
     for gpu in shown:
         its = [each for each in sample.processes if each.gpu == gpu.uuid]
-        found.append(_gpu(gpu, its, before.get(gpu.uuid, ()), widths))
+        found.append(_gpu(gpu, its, before.get(gpu.uuid, ()), widths, sample.time))
         found += (_instance(gpu, each, widths) for each in gpu.instances)
     return found
 
@@ -56,7 +58,7 @@ def _widths(width: int) -> _Widths:
     return _Widths(name=16, bar=min(30, 18 + (width - 130) // 4), spark=20, watts=True)
 
 
-def _gpu(gpu: Gpu, processes: Sequence[Process], before: Sequence[float | None], widths: _Widths) -> Line:
+def _gpu(gpu: Gpu, processes: Sequence[Process], before: Sequence[float | None], widths: _Widths, now: float) -> Line:
     busy = gpu.load
     used, total = gpu.memory.used, gpu.memory.total
     share = used / total if isinstance(used, int) and isinstance(total, int) and total else None
@@ -75,6 +77,8 @@ def _gpu(gpu: Gpu, processes: Sequence[Process], before: Sequence[float | None],
         *((_watts(gpu),) if widths.watts else ()),
         Piece(" "),
         *_who(gpu, processes, short=not widths.watts),
+        *(Piece(f" {each}", "bad") for each in _troubles(gpu)),
+        *_xid(gpu, now),
     )
 
 
@@ -118,14 +122,19 @@ def _who(gpu: Gpu, processes: Sequence[Process], *, short: bool) -> list[Piece]:
     if gpu.idle is not None and gpu.idle >= IDLE_AFTER:
         time = words.span(gpu.idle)
         found.append(Piece(f" idle {' '.join(time.split()[:2]) if short else time}", "warn"))
-    found += [Piece(f" {each}", "bad") for each in _troubles(gpu)]
     return found
+
+
+def _xid(gpu: Gpu, now: float) -> list[Piece]:
+    """The latest of a day. What programs did comes after a fault of the GPU, and often because of it."""
+    news = [] if isinstance(gpu.xids, Missing) else [each for each in gpu.xids if now - each.last < _DAY]
+    faults = [each for each in news if each.code not in _PROGRAMS_FAULT]
+    latest = (faults or news)[-1:]
+    return [Piece(f" Xid {each.code}, {words.span(now - each.last)}", "bad" if faults else "quiet") for each in latest]
 
 
 def _troubles(gpu: Gpu) -> list[str]:
     found = []
-    if not isinstance(gpu.xids, Missing) and gpu.xids:
-        found.append(f"Xid {gpu.xids[-1].code}")
     if isinstance(gpu.ecc.uncorrected_volatile, int) and gpu.ecc.uncorrected_volatile:
         found.append(f"{gpu.ecc.uncorrected_volatile} ECC errors")
     if gpu.remapped.failed is True or gpu.remapped.pending is True:

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from gpudock.facts.base import Missing
-from gpudock.monitor.sample import Ecc, Memory, Remapped, Sample, Temperature, Utilization
+from gpudock.monitor.sample import Ecc, Memory, Remapped, Sample, Temperature, Utilization, Xid
 from gpudock.monitor.top import panel
 from unit.monitor import demo, scene
 
@@ -58,7 +58,7 @@ def test_what_is_unknown_is_a_question_mark() -> None:
         ({"remapped": Remapped(failed=True)}, "row remapping failed"),
         ({"remapped": Remapped(pending=True)}, "row remapping pending"),
         ({"throttle": ("hw_thermal_slowdown",)}, "slowed down"),
-        ({"xids": demo.gpu(1, 0).xids}, "Xid 31"),
+        ({"xids": demo.gpu(1, 0).xids}, "Xid 31, 10 min"),
         ({"recovery": 1}, "needs a reset"),
         ({"recovery": 2}, "needs a reboot"),
     ],
@@ -66,6 +66,17 @@ def test_what_is_unknown_is_a_question_mark() -> None:
 def test_troubles_are_said(of_gpu: dict[str, object], text: str) -> None:
     assert text in shown(changed(**of_gpu), 138)[0]
     assert text not in shown(changed(), 138)[0]
+
+
+def test_an_error_of_a_program_is_no_fault_of_the_gpu_and_a_fault_is_news_for_a_day() -> None:
+    def told(*codes: int, ago: float = 60.0) -> list[tuple[str, str]]:
+        xids = tuple(Xid(code=code, times=1, last=demo.START - ago) for code in codes)
+        line = panel.lines(changed(xids=xids), {}, 138)[0]
+        return [(piece.text, piece.style) for piece in line if "Xid" in piece.text]
+
+    assert told(31) == [(" Xid 31, 1 min", "quiet")]
+    assert told(79, 45) == [(" Xid 79, 1 min", "bad")]  # the second is what became of the program
+    assert told(79, ago=86401) == []
 
 
 def test_a_power_limit_is_no_trouble() -> None:

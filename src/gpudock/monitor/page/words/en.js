@@ -45,7 +45,7 @@ export default {
   more: "and {n} more",
   instances: "MIG instances",
 
-  xid: "Xid error {code} ({n}×)",
+  xid: "Xid error {code} ({n}×), {age} ago",
   eccErrors: "uncorrected memory errors: {n}",
   remapPending: "memory rows wait for a reset",
   recovery: "needs a reset",

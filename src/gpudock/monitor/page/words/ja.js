@@ -45,7 +45,7 @@ export default {
   more: "ほか {n} 件",
   instances: "MIG インスタンス",
 
-  xid: "Xid エラー {code}（{n} 回）",
+  xid: "Xid エラー {code}（{n} 回）、{age}前",
   eccErrors: "訂正不能なメモリエラー {n} 件",
   remapPending: "メモリ行の置換がリセット待ちです",
   recovery: "リセットが必要です",

@@ -45,7 +45,7 @@ export default {
   more: "另有 {n} 项",
   instances: "MIG 实例",
 
-  xid: "Xid 错误 {code}（{n} 次）",
+  xid: "Xid 错误 {code}（{n} 次），{age}前",
   eccErrors: "{n} 个不可纠正的显存错误",
   remapPending: "有显存行等待重置后替换",
   recovery: "需要重置",
