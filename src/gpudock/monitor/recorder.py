@@ -34,7 +34,7 @@ class _Mean:
 class _OfGpu:
     def __init__(self) -> None:
         self.utilization, self.memory, self.power, self.temperature = _Mean(), _Mean(), _Mean(), _Mean()
-        self.held = 0.0
+        self.held: float | None = None  # not told
         self.label = ""
 
     def add(self, gpu: Gpu, seconds: float, held: float) -> None:
@@ -43,7 +43,8 @@ class _OfGpu:
         self.memory.add(gpu.memory.used, seconds)
         self.power.add(gpu.power.draw, seconds)
         self.temperature.add(gpu.temperature.gpu, seconds)
-        self.held += seconds * held
+        if held or not gpu.untold:
+            self.held = (self.held or 0.0) + seconds * held
 
 
 class _OfShare:
@@ -91,7 +92,7 @@ class _Period:
                 each.memory.value,
                 each.power.value,
                 each.temperature.value,
-                round(each.held, 3),
+                None if each.held is None else round(each.held, 3),
             )
             for uuid, each in self.gpus.items()
         )

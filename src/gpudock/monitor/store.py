@@ -79,7 +79,7 @@ class GpuRow(NamedTuple):
     memory: float | None
     power: float | None
     temperature: float | None
-    held: float
+    held: float | None  # None: the driver does not tell who is on it
 
 
 class ShareRow(NamedTuple):

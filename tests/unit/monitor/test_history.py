@@ -581,6 +581,20 @@ def test_a_display_server_holds_nothing_and_pays_nothing(path: str) -> None:
     assert Remembered(path).usage("user", T0, T0 + 60).rows == ()
 
 
+def test_a_gpu_of_which_nobody_tells_who_is_on_it_was_not_free(path: str) -> None:
+    gpu = replace(demo.gpu(1, 0), untold=Missing("Not Supported"))
+    recorder = Recorder(Store(path))
+    for tick in range(331):
+        there = (demo.process(1, 1, 1, 0, owner=demo.BOB),) if tick > 320 else ()
+        recorder.listen(demo.sample(tick, gpus=(gpu,), processes=there))
+    finish(recorder)
+    told = Remembered(path)
+    (series,) = told.chart("held", "gpu", T0 + 290, T0 + 330).series
+    assert series.values == (None, None, None, 1.0)
+    assert rows(path, f"SELECT held FROM gpus WHERE tier = {COARSE}") == [(None,)]
+    assert [(row.key, row.held) for row in told.usage("user", T0, T0 + 400).rows] == [("bob", 10.0)]
+
+
 def divided(*profiles: str, busy: float | Missing = 1.0) -> Any:
     """A GPU of such instances, with 400 W."""
     instances = tuple(
