@@ -52,7 +52,7 @@ def status(
             if as_json:
                 print(encode(sample).decode(), flush=True)
             else:
-                _draw(render(sample, columns()), again=sys.stdout.isatty())
+                _draw(render(sample, columns()))
             time.sleep(beat)
             sample = made.look()
     finally:
@@ -64,11 +64,17 @@ def status(
     return LACKING if isinstance(sample.gpus, Missing) or not sample.gpus else 0
 
 
-def _draw(text: str, *, again: bool) -> None:
-    """In the place of the last one on a terminal."""
-    if again:
+def _draw(text: str) -> None:
+    """On a terminal in the place of the last one."""
+    from shutil import get_terminal_size
+
+    from gpudock.monitor.table import beginning
+
+    if sys.stdout.isatty():
         sys.stdout.write("\x1b[H\x1b[J")
-    show(text + ("" if again else "\n"))
+        show(beginning(text, *get_terminal_size()))
+    else:
+        show(text + "\n")
     sys.stdout.flush()
 
 

@@ -33,6 +33,18 @@ def render(sample: Sample, width: int = 0) -> str:
     return "\n".join([*parts, *notes])
 
 
+def beginning(text: str, columns: int, lines: int) -> str:
+    """What of it has room on a terminal, and how much more there is: what has scrolled away is not drawn over again."""
+    every = text.split("\n")
+    taken = [max(1, -(-_width(each) // columns)) for each in every]
+    if sum(taken) < lines:  # the cursor stands in the last one
+        return text
+    shown = 0
+    while sum(taken[: shown + 1]) < lines - 1:
+        shown += 1
+    return "\n".join([*every[:shown], f"… {len(every) - shown} lines more: gpudock top"])
+
+
 def _early(sample: Sample) -> list[str]:
     """MIG instances are measured from one look to the next."""
     gpus = () if isinstance(sample.gpus, Missing) else sample.gpus

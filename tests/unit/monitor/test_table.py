@@ -8,7 +8,7 @@ from gpudock.cli.terminal import safe
 from gpudock.facts.base import Missing
 from gpudock.monitor import words
 from gpudock.monitor.sample import TWO_LOOKS, Container, Owner, Process, Profiling, Sample
-from gpudock.monitor.table import render
+from gpudock.monitor.table import beginning, render
 from unit.monitor import demo
 
 
@@ -139,3 +139,12 @@ def test_numbers_in_words() -> None:
         "1 h 1 min",
         "1 d 1 h",
     ]
+
+
+def test_what_is_drawn_again_and_again_has_room_on_the_terminal() -> None:
+    text = "\n".join(["a" * 25, *"bcdef"])  # eight lines at a width of ten
+    assert beginning(text, 10, 9) == text
+    assert beginning(text, 10, 8).split("\n") == ["a" * 25, "b", "c", "d", "… 2 lines more: gpudock top"]
+    assert beginning(text, 10, 3) == "… 6 lines more: gpudock top"
+    assert beginning("深" * 10, 10, 3) == "深" * 10
+    assert beginning("深" * 11, 10, 3) == "… 1 lines more: gpudock top"
