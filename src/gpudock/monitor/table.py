@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from gpudock.facts.base import Missing
+from gpudock.monitor import troubles
 from gpudock.monitor.sample import TWO_LOOKS, Gpu, Process, Sample
 from gpudock.monitor.words import known, moment, share, size, span, whole
 
@@ -29,8 +30,14 @@ def render(sample: Sample, width: int = 0) -> str:
         untold = any(gpu.untold for gpu in sample.gpus)
         nobody = "Who uses the GPUs is not known." if untold else "No process uses a GPU."
         parts.append(aligned([PROCESS_HEAD, *rows], {0, 2, 3}, width) if rows else nobody)
-    notes = [f"note: {each}" for each in (*sample.problems, *_early(sample)) if not isinstance(sample.gpus, Missing)]
-    return "\n".join([*parts, *notes])
+    notes = () if isinstance(sample.gpus, Missing) else (*_faults(sample.gpus, sample.time), *sample.problems)
+    return "\n".join([*parts, *(f"note: {each}" for each in (*notes, *_early(sample)))])
+
+
+def _faults(gpus: Sequence[Gpu], now: float) -> list[str]:
+    """So short a look hears of no Xid, but of what lasts."""
+    found = ((gpu.index, " · ".join(troubles.faults(gpu, now))) for gpu in gpus)
+    return [f"GPU {index}: {said}" for index, said in found if said]
 
 
 def beginning(text: str, columns: int, lines: int) -> str:

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from gpudock.cli.terminal import safe
 from gpudock.facts.base import Missing
 from gpudock.monitor import words
-from gpudock.monitor.sample import TWO_LOOKS, Container, Owner, Process, Profiling, Sample
+from gpudock.monitor.sample import TWO_LOOKS, Container, Owner, Process, Profiling, Remapped, Sample
 from gpudock.monitor.table import beginning, render
 from unit.monitor import demo
 
@@ -97,6 +97,12 @@ def test_old_data_and_problems_are_said() -> None:
     text = lines(demo.sample(age=95.0, problems=("docker: it is not running",)))
     assert "OLD: nothing was read for 1 min" in text[1]
     assert text[-1] == "note: docker: it is not running"
+
+
+def test_faults_of_gpus_are_notes() -> None:
+    ill = replace(demo.gpu(0, 0), recovery=1, remapped=Remapped(pending=True))
+    text = lines(demo.sample(gpus=(ill, demo.gpu(1, 0))))
+    assert [each for each in text if each.startswith("note:")] == ["note: GPU 0: needs a reset · row remapping pending"]
 
 
 def test_what_mig_needs_to_be_measured_is_said() -> None:

@@ -4,16 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gpudock.facts.base import Missing
-from gpudock.monitor import figures, words
+from gpudock.monitor import figures, troubles, words
 from gpudock.monitor.sample import Gpu, Instance, Process, Sample
 from gpudock.plan.quote import quote
 
 IDLE_AFTER = 300.0  # seconds: a shorter pause is how people work
 _NEAR = 3  # degrees below the limit
-_PROGRAMS_FAULT = (13, 31, 43, 45)  # Xids, mostly: in NVIDIA's catalogue
-_DAY = 86400.0  # an Xid is news for so long; what lasts has other signs
-_SLOWED = ("hw_thermal_slowdown", "hw_power_brake_slowdown", "hw_slowdown", "sw_thermal_slowdown")
-_RECOVERY = {2: "needs a reboot", 7: "needs a reboot", 3: "NVLink needs attention", 5: "NVLink needs attention"}
 
 
 class Piece(NamedTuple):
@@ -76,9 +72,9 @@ def _gpu(gpu: Gpu, processes: Sequence[Process], before: Sequence[float | None],
         _degrees(gpu),
         *((_watts(gpu),) if widths.watts else ()),
         Piece(" "),
+        *_faults(gpu, now),
         *_who(gpu, processes, short=not widths.watts),
-        *(Piece(f" {each}", "bad") for each in _troubles(gpu)),
-        *_xid(gpu, now),
+        *(Piece(f" {each}", "quiet") for each in troubles.crashes(gpu, now)),
     )
 
 
@@ -110,6 +106,12 @@ def _watts(gpu: Gpu) -> Piece:
     return Piece(f"{drawn + '/' + words.whole(limit, ' W'):>10}")
 
 
+def _faults(gpu: Gpu, now: float) -> list[Piece]:
+    """Before who is on it: of what has no room that is left out first."""
+    found = troubles.faults(gpu, now)
+    return [Piece(" · ".join(found) + "  ", "bad")] if found else []
+
+
 def _who(gpu: Gpu, processes: Sequence[Process], *, short: bool) -> list[Piece]:
     found: list[Piece] = []
     people: dict[str, int] = {}
@@ -122,27 +124,6 @@ def _who(gpu: Gpu, processes: Sequence[Process], *, short: bool) -> list[Piece]:
     if gpu.idle is not None and gpu.idle >= IDLE_AFTER:
         time = words.span(gpu.idle)
         found.append(Piece(f" idle {' '.join(time.split()[:2]) if short else time}", "warn"))
-    return found
-
-
-def _xid(gpu: Gpu, now: float) -> list[Piece]:
-    """The latest of a day. What programs did comes after a fault of the GPU, and often because of it."""
-    news = [] if isinstance(gpu.xids, Missing) else [each for each in gpu.xids if now - each.last < _DAY]
-    faults = [each for each in news if each.code not in _PROGRAMS_FAULT]
-    latest = (faults or news)[-1:]
-    return [Piece(f" Xid {each.code}, {words.span(now - each.last)}", "bad" if faults else "quiet") for each in latest]
-
-
-def _troubles(gpu: Gpu) -> list[str]:
-    found = []
-    if isinstance(gpu.ecc.uncorrected_volatile, int) and gpu.ecc.uncorrected_volatile:
-        found.append(f"{gpu.ecc.uncorrected_volatile} ECC errors")
-    if gpu.remapped.failed is True or gpu.remapped.pending is True:
-        found.append("row remapping " + ("failed" if gpu.remapped.failed is True else "pending"))
-    if not isinstance(gpu.throttle, Missing) and any(each in gpu.throttle for each in _SLOWED):
-        found.append("slowed down")
-    if isinstance(gpu.recovery, int) and gpu.recovery:
-        found.append(_RECOVERY.get(gpu.recovery, "needs a reset"))
     return found
 
 
