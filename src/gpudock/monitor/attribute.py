@@ -13,7 +13,8 @@ from gpudock.monitor.processes import Processes, Seen, own_namespace
 from gpudock.monitor.sample import Container, Engine, Person, Process, Use
 from gpudock.monitor.use import Uses
 
-HOME_EVERY = 10  # looks: names of accounts and pods may become known later, and processes change
+HOME_EVERY = 10  # looks: names of accounts and pods may become known later
+READ_EVERY = 3 * HOME_EVERY  # looks: to read all processes again costs more than five looks
 USE_EVERY = 5  # looks: cgroups cost more to read than all processes
 NAMES = 1.0  # seconds at the start, so that nobody is remembered by a number whom a directory knows
 APART = "gpudock sees other process ids than the driver tells: it runs in a container that needs --pid=host"
@@ -60,7 +61,7 @@ class Machine:
 
     def _homes(self, pids: set[int]) -> Mapping[int, Home]:
         anew = self._looks % HOME_EVERY == 0
-        seen = self._processes.look(pids, anew=anew)
+        seen = self._processes.look(pids, anew=self._looks % READ_EVERY == 0)
         same = seen is self._seen and not anew
         if not same:
             before = {} if anew else self._wishes

@@ -426,8 +426,8 @@ def test_what_a_process_is_called_and_where_it_is_is_read_again_now_and_then(
     (process,), _, _ = machine.look([on_gpu(7)])
     assert (process.name, process.container, process.uid) == ("python3", A, 0)
     tree.process(7, f"0::/docker/{B}\n", name="ray::train", uid=1000)  # prctl, setuid, and moved by its engine
-    seen = [machine.look([on_gpu(7)])[0][0] for _ in range(attribute.HOME_EVERY)]
-    assert [each.name for each in seen] == ["python3"] * (attribute.HOME_EVERY - 1) + ["ray::train"]
+    seen = [machine.look([on_gpu(7)])[0][0] for _ in range(attribute.READ_EVERY)]
+    assert [each.name for each in seen] == ["python3"] * (attribute.READ_EVERY - 1) + ["ray::train"]
     assert (seen[-1].container, seen[-1].uid, alive.pids) == (B, 1000, {7})
 
 
