@@ -123,13 +123,12 @@ class Collector:
     def _failed(self, why: Missing) -> Sample:
         """What was last known, with the reason why it is old; after a while nothing but the reason and its age."""
         self._next_slow = 0.0  # a new child has not looked at anything yet
-        said = replace(self._sample, problems=(why.reason,))
         if self._sample.never_read:
-            return replace(said, time=time.time(), gpus=why)
+            return replace(self._sample, time=time.time(), gpus=why)
         if isinstance(self._sample.gpus, Missing) or time.time() - self._sample.time > GIVEN_UP:
             self._idle.clear()
-            return replace(said, gpus=why, processes=(), containers=(), people=())
-        return said
+            return replace(self._sample, gpus=why, processes=(), containers=(), people=(), problems=())
+        return replace(self._sample, problems=(why.reason,))
 
     def _silent(self) -> tuple[str, ...]:
         silent = (f"{each.name}: {each.problem}" for each in self._machine.engines() if each.problem)
