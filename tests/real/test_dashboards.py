@@ -162,7 +162,7 @@ def test_what_dashboards_choose_from(scraped: Prometheus) -> None:
             assert {each["metric"][found[2]] for each in series} > set()
 
 
-def test_alerts_are_good_rules_and_fire_when_they_should(scraped: Prometheus) -> None:
+def test_alerts_are_good_rules(scraped: Prometheus) -> None:
     checked = subprocess.run(["promtool", "check", "rules", RULES], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "12 rules found" in checked.stdout

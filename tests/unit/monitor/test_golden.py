@@ -1,8 +1,11 @@
 """Every line that Prometheus is told, of a machine on which each reading is another number (golden.py)."""
 
+import re
+
 import msgspec
 import pytest
 
+from gpudock.monitor import metrics_dcgm, metrics_own, metrics_people, metrics_smi
 from unit.monitor import golden
 
 
@@ -33,3 +36,12 @@ def test_no_reading_is_left_at_its_default() -> None:
 
     everything = [number for digit in (1, 2, 3) for number in numbers(golden.gpu(digit))]
     assert len(everything) == len(set(everything))
+
+
+def test_every_family_is_there() -> None:
+    """So that whoever looks at this file, promtool too, has seen all of them."""
+    text = golden.made()["all.prom"]
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    modules = (metrics_own, metrics_people, metrics_dcgm, metrics_smi)
+    families = [each for module in modules for each in (*module.FAMILIES, *getattr(module, "OF_PROCESSES", ()))]
+    assert kinds == {each.name: each.kind for each in families}

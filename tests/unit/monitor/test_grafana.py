@@ -12,6 +12,7 @@ from gpudock.monitor import grafana, metrics_own, metrics_people
 
 EXPORTED = {family.name for family in (*metrics_own.FAMILIES, *metrics_people.FAMILIES)}
 BOARDS = grafana.NAMES[:2]
+ALERTS = Path(__file__).parents[2] / "data/monitor/alerts_test.yml"
 
 
 @pytest.mark.parametrize("name", grafana.NAMES)
@@ -50,6 +51,15 @@ def test_every_alert_says_what_it_is_and_what_to_do() -> None:
         assert rule["labels"]["severity"] in {"critical", "warning", "info"}
         assert {"summary", "description"} == set(rule["annotations"])
         assert "$labels.instance" in rule["annotations"]["summary"]
+
+
+def test_every_alert_is_tried_when_it_fires_and_when_not() -> None:
+    """tests/real/test_dashboards.py gives this file to promtool."""
+    rules = yaml.safe_load(grafana.files()["gpudock-alerts.yml"])["groups"][0]["rules"]
+    tried = [each for test in yaml.safe_load(ALERTS.read_text())["tests"] for each in test["alert_rule_test"]]
+    every = {rule["alert"] for rule in rules}
+    assert {each["alertname"] for each in tried if each.get("exp_alerts")} == every
+    assert {each["alertname"] for each in tried if not each.get("exp_alerts")} == every
 
 
 def test_they_are_written_where_one_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
