@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from gpudock import proc
 from gpudock.monitor import grafana
+from gpudock.monitor.metrics_smi import REASONS
 from gpudock.testing.simulate import build, description
 from gpudock.testing.simulate.machine import Process
 from real.harness.page import serving
@@ -41,32 +42,31 @@ NVIDIA = (
     ),
     *(f'max({name}{{gpu=~".*"}}) by (Hostname, gpu, GPU_I_ID, GPU_I_PROFILE)' for name in OF_INSTANCES),
 )
-# Dashboard 14574: what it reads, each of the GPU that is chosen.
-DETAIL = (
-    *(
-        "nvidia_smi_gpu_info",
-        "nvidia_smi_index",
-        "nvidia_smi_utilization_gpu_ratio",
-        "nvidia_smi_utilization_memory_ratio",
-    ),
-    *("nvidia_smi_memory_used_bytes", "nvidia_smi_memory_total_bytes", "nvidia_smi_temperature_gpu"),
-    *("nvidia_smi_power_draw_watts", "nvidia_smi_power_limit_watts", "nvidia_smi_enforced_power_limit_watts"),
-    *("nvidia_smi_power_default_limit_watts", "nvidia_smi_energy_joules_total", "nvidia_smi_fan_speed_ratio"),
-    *("nvidia_smi_clocks_current_graphics_clock_hz", "nvidia_smi_clocks_current_sm_clock_hz"),
-    *("nvidia_smi_clocks_current_memory_clock_hz", "nvidia_smi_clocks_current_video_clock_hz"),
-    *("nvidia_smi_clocks_max_graphics_clock_hz", "nvidia_smi_clocks_max_memory_clock_hz", "nvidia_smi_pstate"),
-    *("nvidia_smi_pcie_throughput_tx_bytes_per_second", "nvidia_smi_pcie_throughput_rx_bytes_per_second"),
-    *("nvidia_smi_clocks_event_reasons_hw_thermal_slowdown", "nvidia_smi_clocks_event_reasons_sw_power_cap"),
-    *("nvidia_smi_clocks_throttle_reasons_hw_thermal_slowdown", "nvidia_smi_compute_mode"),
-    *("nvidia_smi_ecc_errors_uncorrected_aggregate_total", "nvidia_smi_xid_errors_total"),
-    *(
-        "nvidia_smi_xid_last_timestamp_seconds",
-        "nvidia_smi_compute_app_info",
-        "nvidia_smi_compute_app_used_memory_bytes",
-    ),
-    *("nvidia_smi_gpu_recovery_action", "nvidia_smi_fabric_state", "nvidia_smi_encoder_stats_session_count"),
+# Dashboards 14574 (one GPU) and 25547 (all GPUs of a machine), and the alerts beside them: what they read of each GPU.
+DETAIL = tuple(
+    f"nvidia_smi_{name}"
+    for name in (
+        *("gpu_info", "index", "utilization_gpu_ratio", "utilization_memory_ratio", "pstate", "compute_mode"),
+        *("memory_used_bytes", "memory_total_bytes", "temperature_gpu", "fan_speed_ratio"),
+        *("power_draw_watts", "power_limit_watts", "enforced_power_limit_watts", "power_default_limit_watts"),
+        *("energy_joules_total", "clocks_current_graphics_clock_hz", "clocks_current_sm_clock_hz"),
+        *("clocks_current_memory_clock_hz", "clocks_current_video_clock_hz"),
+        *("clocks_max_graphics_clock_hz", "clocks_max_memory_clock_hz"),
+        *("pcie_throughput_tx_bytes_per_second", "pcie_throughput_rx_bytes_per_second"),
+        *(f"clocks_{spelling}_reasons_{reason}" for spelling in ("event", "throttle") for reason in REASONS),
+        *("ecc_errors_uncorrected_aggregate_total", "ecc_errors_uncorrected_volatile_total"),
+        *("remapped_rows_failure", "remapped_rows_pending", "gpu_recovery_action", "fabric_state"),
+        *("xid_errors_total", "xid_last_timestamp_seconds", "encoder_stats_session_count"),
+        *("compute_app_info", "compute_app_used_memory_bytes"),
+    )
 )
-OF_THE_MACHINE = ("nvidia_smi_compute_apps_last_collect_success", "nvidia_smi_last_collect_success")
+OF_THE_MACHINE = tuple(
+    f"nvidia_smi_{name}"
+    for name in (
+        *("last_collect_success", "last_collect_success_timestamp_seconds", "last_collect_duration_seconds"),
+        "compute_apps_last_collect_success",
+    )
+)
 OF_MIG = tuple(f"nvidia_smi_mig_{name}" for name in ("memory_used_bytes", "sm_activity_ratio", "tensor_activity_ratio"))
 
 
@@ -115,8 +115,8 @@ def test_dashboard_12239_has_no_empty_panel(scraped: Prometheus) -> None:
         assert of_instance["metric"]["GPU_I_ID"]
 
 
-def test_dashboard_14574_has_no_empty_panel(scraped: Prometheus) -> None:
-    """It chooses job, then node, then GPU by what gpu_info says, and joins MIG's figures with mig_info."""
+def test_dashboards_14574_and_25547_have_no_empty_panel(scraped: Prometheus) -> None:
+    """They choose job, then node, then GPU by what gpu_info says, and join MIG's figures with mig_info."""
     first, second = (scraped.values(f'nvidia_smi_index{{job="serve"}} == {place}')[0]["metric"] for place in (0, 1))
     assert not first["uuid"].startswith("GPU-")
     of_gpu = f'instance="{first["instance"]}", job="serve"'

@@ -8,9 +8,6 @@ import pytest
 from gpudock.host.root import Root
 from gpudock.monitor import collector, metric, mounted, processes, serve, store, units
 from gpudock.monitor.accounts import Accounts
-from gpudock.monitor.history import Remembered
-from gpudock.monitor.recorder import Recorder
-from gpudock.monitor.store import Store
 from unit.monitor import demo
 from unit.monitor.asked import ask
 from unit.monitor.proctree import Tree
@@ -73,26 +70,6 @@ def test_a_container_is_known_by_what_an_engine_mounts_where_it_does() -> None:
     for target, found in (("/etc/hostname", (ID,)), ("/etc/hosts", (ID,)), ("/data/hostname", ()), ("/mnt", ())):
         assert mounted._ids(line.format(source=source, target=target)) == found, target
     assert mounted._ids(line.format(source=f"/home/x/{ID}/hostname", target="/etc/hostname")) == ()
-
-
-def test_a_full_history_loses_its_oldest_quarter(tmp_path: Path) -> None:
-    path = str(tmp_path / "history.db")
-    recorder = Recorder(Store(path))
-    for tick in range(0, 210, 10):
-        recorder.listen(demo.sample(tick, interval=10.0))
-    recorder.close()
-    recorder._thread.join()
-
-    def there() -> list[float]:
-        chart = Remembered(path).chart("held", "gpu", demo.START, demo.START + 210)
-        values = chart.series[0].values
-        return [time - demo.START for time, value in zip(chart.times, values, strict=True) if value is not None]
-
-    assert there() == [10.0 * index for index in range(1, 21)]
-    made = Store(path)
-    made.shrink()
-    made.close()
-    assert there() == [10.0 * index for index in range(6, 21)]
 
 
 def test_what_is_kept_is_what_the_documentation_promises() -> None:

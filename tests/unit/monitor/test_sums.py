@@ -118,14 +118,14 @@ def test_processors_in_use_are_those_between_two_looks(tmp_path: Path, monkeypat
     uses, now = use.Uses(Root(str(tmp_path))), [100.0]
     monkeypatch.setattr("gpudock.monitor.use.time.monotonic", lambda: now[0])
     (folder / "cpu.stat").write_text("usage_usec 50000000\n")
-    assert isinstance(uses.look({FIRST: {"": f"/docker/{FIRST}"}})[FIRST].cpu, Missing)
+    assert isinstance(uses.look({FIRST: (FIRST, {"": f"/docker/{FIRST}"})})[FIRST].cpu, Missing)
     now[0] += 4
     (folder / "cpu.stat").write_text("usage_usec 56000000\n")
-    found = uses.look({FIRST: {"": f"/docker/{FIRST}"}})[FIRST]
+    found = uses.look({FIRST: (FIRST, {"": f"/docker/{FIRST}"})})[FIRST]
     assert (found.cpu, found.cpu_seconds) == (1.5, 56.0)
     now[0] += 4
     (folder / "cpu.stat").write_text("usage_usec 1000000\n")  # another container of the same id
-    assert uses.look({FIRST: {"": f"/docker/{FIRST}"}})[FIRST].cpu == 0.0
+    assert uses.look({FIRST: (FIRST, {"": f"/docker/{FIRST}"})})[FIRST].cpu == 0.0
 
 
 @pytest.mark.parametrize(("said", "limit"), [("4096", 4096), (str((1 << 63) - 4096), None)])
@@ -134,5 +134,5 @@ def test_version_1_has_a_limit_or_none(said: str, limit: int | None, tmp_path: P
     folder.mkdir(parents=True)
     (folder / "memory.limit_in_bytes").write_text(f"{said}\n")
     (folder / "memory.usage_in_bytes").write_text("1000\n")
-    found = use.Uses(Root(str(tmp_path))).look({FIRST: {"memory": f"/docker/{FIRST}"}})[FIRST]
+    found = use.Uses(Root(str(tmp_path))).look({FIRST: (FIRST, {"memory": f"/docker/{FIRST}"})})[FIRST]
     assert (found.memory, found.memory_limit) == (1000, limit)
