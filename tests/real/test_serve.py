@@ -77,9 +77,9 @@ class Server:
         return None
 
     def memory(self) -> int:
-        """KiB."""
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(next(line.split()[1] for line in text.splitlines() if line.startswith("VmRSS:")))
+        """KiB, with those of the child that asks the driver."""
+        texts = [Path(f"/proc/{pid}/status").read_text() for pid in (self.process.pid, *self.child())]
+        return sum(int(text.partition("VmRSS:")[2].split()[0]) for text in texts)
 
     def child(self) -> list[int]:
         texts = [path.read_text() for path in Path(f"/proc/{self.process.pid}/task").glob("*/children")]
@@ -180,19 +180,25 @@ def garbage(chance: random.Random) -> bytes:
     return chance.choice(kinds)()
 
 
-def fuzz(server: Server, count: int) -> None:
+def fuzz(server: Server, count: int) -> tuple[int, int]:
+    """How many were taken, and how many of those that were waited for were answered."""
     chance = random.Random(7)
+    taken = answered = 0
     for _ in range(count):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", server.port), timeout=5) as made:
+            taken += 1
             made.sendall(garbage(chance))
             if chance.random() < 0.5:
                 made.settimeout(0.05)
-                made.recv(4096)
+                answered += made.recv(4096).startswith(b"HTTP/1.1 ")
+    return taken, answered
 
 
 def test_garbage_is_answered_or_dropped_and_nothing_else(server: Server) -> None:
     before = server.memory()
-    fuzz(server, 1000)
+    taken, answered = fuzz(server, 1000)
+    assert taken == 1000
+    assert answered > 100
     assert server.get("/metrics")[0] == 200
     assert server.process.poll() is None
     assert server.memory() - before < 20_000
@@ -337,19 +343,22 @@ def test_memory_stays_flat_for_twenty_minutes(gpus: Path, tmp_path: Path) -> Non
     chance = random.Random(1)
     with serving(gpus, tmp_path) as server:
         end = time.monotonic() + 60 * minutes
-        settled = 0
+        settled = requests = 0
+        first: list[int] = []
         while time.monotonic() < end:
             lines = [
                 f"{chance.randrange(2)} {chance.randrange(2, 30000)} 1048576 {chance.randrange(100)} p\n"
                 for _ in range(100)
             ]
             (gpus / "processes").write_text("".join(lines))
-            fuzz(server, 150)
+            requests += fuzz(server, 150)[0]
             time.sleep(2)  # the machine has other things to do
             for path in ("/metrics", "/api/v1/sample", "/api/v1/usage", "/api/v1/history?since=-86400"):
                 assert server.get(path)[0] == 200
             if not settled and end - time.monotonic() < 60 * minutes * 0.75:
-                settled = server.memory()
+                settled, first = server.memory(), server.child()
         (gpus / "processes").unlink()
         assert settled
+        assert server.child() == first  # one that was started anew would hide what the one before took
         assert server.memory() - settled < 8_000  # KiB
+        assert requests > 500 * minutes
