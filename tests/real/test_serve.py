@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -24,10 +25,12 @@ import msgspec
 import pytest
 
 from gpudock import proc
+from gpudock.monitor import recorder
 from gpudock.monitor.metrics_small import SMALL
+from gpudock.monitor.store import Store
 from gpudock.testing.simulate import build, description
 from real.harness.commands import run
-from unit.monitor import golden
+from unit.monitor import demo, golden
 
 pytestmark = pytest.mark.real
 SLOW_CLIENTS = 1000
@@ -335,6 +338,32 @@ def test_what_it_refuses(  # noqa: PLR0917  three of them are fixtures
     assert done.returncode == code
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_disk_that_is_full_delays_the_history_and_loses_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "AGAIN", 0.05)
+    place = tmp_path / "small"
+    place.mkdir()
+    run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)])
+    try:
+        made = recorder.Recorder(Store(str(place / "history.db")))
+        with contextlib.suppress(OSError), (place / "others").open("wb", buffering=0) as others:
+            while True:
+                others.write(bytes(4096))
+        for tick in range(25):
+            made.listen(demo.sample(tick))
+        until(lambda: "full" in made.problem)
+        (place / "others").unlink()
+        until(lambda: not made.problem)
+        made.close()
+        made._thread.join()
+        with contextlib.closing(sqlite3.connect(place / "history.db")) as database:
+            assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert database.execute("SELECT count(DISTINCT time), sum(held) FROM gpus").fetchone() == (3, 72.0)
+    finally:
+        run(["umount", str(place)])
 
 
 @pytest.mark.soak
