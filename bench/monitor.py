@@ -2,9 +2,11 @@
 
     bench/monitor.py                  measures gpudock serve and gpudock status; needs root, for the containers' cgroups
     bench/monitor.py --peers VENV     also gpustat and nvitop-exporter on the same simulated driver, where VENV has them
+    bench/monitor.py --check          fails where a limit is broken
 
 The processes are real (they sleep), the containers are cgroups, and the docker that names them is a file with what
-docker would answer. CPU is that of the server and all its children. Writes bench/results/monitor.json.
+docker would answer. CPU is that of the server and all its children. Writes bench/results/monitor.json; without --peers
+what it says of them stays, with the day on which they were measured.
 """
 
 import argparse
@@ -35,8 +37,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from bench.cli import installed  # noqa: E402
+from bench.limits import code, judged  # noqa: E402
 
+RESULTS = ROOT / "bench/results/monitor.json"
 GPUS, PROCESSES, CONTAINERS = 8, 200, 40
+MOST = {"cpu_percent": 2.0, "memory_mib": 95.0, "scrape_ms": 10.0, "status_ratio": 20.0}
 TICK = os.sysconf("SC_CLK_TCK")
 CGROUPS = Path("/sys/fs/cgroup")
 PARENT = "gpudock-bench"
@@ -236,6 +241,8 @@ def writing(port: int) -> dict[str, float]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     connection.request("GET", "/api/v1/sample")
     sample = decode(connection.getresponse().read())
+    if len([each for each in sample.containers if each.name]) != CONTAINERS:
+        raise SystemExit(f"{len(sample.containers)} containers are found: this is another workload")
     connection.request("GET", "/metrics")
     families = list(text_string_to_metric_families(connection.getresponse().read().decode()))
 
@@ -268,13 +275,46 @@ def writing(port: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
+def peers(venv: Path, folder: Path, env: dict[str, str], given: argparse.Namespace) -> dict[str, Any]:
+    """On the same driver, with `python3 -c pass` of the same minutes."""
+    library = next((folder / "gpus").glob("usr/lib/*/libnvidia-ml.so.1")).parent
+    theirs = env | {"LD_LIBRARY_PATH": str(library)}
+    port = free_port()
+    exporter = [str(venv / "bin/nvitop-exporter"), "--interval", "1", "--bind-address", "127.0.0.1"]
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "python_ms": once([str(venv / "bin/python"), "-c", "pass"], env, given.rounds),
+        "gpustat": {
+            "version": version(venv, "gpustat"),
+            "ms": once([str(venv / "bin/gpustat"), "--json"], theirs, given.rounds),
+        },
+        "nvitop-exporter": {
+            "version": version(venv, "nvitop-exporter"),
+            **watched([*exporter, "--port", str(port)], theirs, port, given.seconds, page=False),
+        },
+    }
+
+
+def version(venv: Path, package: str) -> str:
+    argv = [str(venv / "bin/python"), "-c", f"from importlib.metadata import version; print(version({package!r}))"]
+    return str(subprocess.run(argv, capture_output=True, text=True, check=True).stdout).strip()
+
+
+def kept(before: str) -> dict[str, Any]:
+    """What the results of an earlier run say of the peers."""
+    found: dict[str, Any] = json.loads(before or "{}").get("peers", {})
+    return found
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--peers", type=Path, help="a virtual environment with gpustat and nvitop-exporter")
+    parser.add_argument("--check", action="store_true", help="end with 1 where a limit is broken")
     given = parser.parse_args()
     results: dict[str, Any] = {
+        "date": time.strftime("%Y-%m-%d"),
         "machine": f"{os.cpu_count()} cores, Linux {platform.release()}",
         "python": platform.python_version(),
     }
@@ -306,18 +346,17 @@ def main() -> None:
         results["python_ms"] = once([python, "-c", "pass"], env, given.rounds)
         results["status_ms"] = once(status, env, given.rounds)
         results["status_ratio"] = round(results["status_ms"] / results["python_ms"], 1)
-        if given.peers:
-            library = next((folder / "gpus").glob("usr/lib/*/libnvidia-ml.so.1")).parent
-            theirs = env | {"LD_LIBRARY_PATH": str(library)}
-            results["gpustat_ms"] = once([str(given.peers / "bin/gpustat"), "--json"], theirs, given.rounds)
-            port = free_port()
-            exporter = [str(given.peers / "bin/nvitop-exporter"), "--interval", "1", "--bind-address", "127.0.0.1"]
-            exporter += ["--port", str(port)]
-            results["nvitop_exporter"] = watched(exporter, theirs, port, given.seconds, page=False)
+        results["peers"] = (
+            peers(given.peers, folder, env, given)
+            if given.peers
+            else kept(RESULTS.read_text() if RESULTS.exists() else "")
+        )
+    results["limits"] = judged({**results["serve"], **results}, MOST)
     text = json.dumps(results, indent=2)
-    (ROOT / "bench/results/monitor.json").write_text(text + "\n")
+    RESULTS.write_text(text + "\n")
     print(text)
+    return code(results["limits"], check=given.check)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
