@@ -61,8 +61,8 @@ def test_the_counters_hold_a_gpu_once_that_one_has_in_two_containers() -> None:
     for second in (0, 1, 2):
         tally.add(sample(process(1, ALICE, 30, FIRST), process(2, ALICE, 10, SECOND), at=second))
     assert tally.held == {"alice": 2.0}
-    assert tally.used == {"alice": pytest.approx(0.8)}
-    assert tally.joules == {"alice": pytest.approx(800.0)}
+    assert tally.used() == {"alice": pytest.approx(0.8)}
+    assert tally.joules() == {"alice": pytest.approx(800.0)}
 
 
 def test_the_counters_of_more_than_so_many_people_are_one() -> None:
