@@ -68,7 +68,7 @@ export const memoryOf = (holder) => (holder.unknown ? { is: "missing", reason: h
 /** What the driver recommends (nvmlDeviceGpuRecoveryAction_t), where it is no reset. */
 const RECOVERY = { 2: "reboot", 7: "reboot", 3: "recoverLinks", 5: "recoverLinks" };
 
-/** Xids that are mostly the fault of programs, as in gpudock.monitor.top.panel. */
+/** Xids that are mostly the fault of programs, as in gpudock.monitor.troubles. */
 const PROGRAMS_FAULT = [13, 31, 43, 45];
 const DAY = 86400; // seconds; what lasts has other signs
 
