@@ -21,7 +21,7 @@ def usage(*, by: str, since: str, csv: bool, as_json: bool, history: str) -> Non
     """
     from typing import get_args
 
-    from gpudock.cli.terminal import show
+    from gpudock.cli.terminal import columns, show
     from gpudock.errors import HostError
     from gpudock.monitor import usage_text
     from gpudock.monitor.history import Remembered
@@ -40,7 +40,7 @@ def usage(*, by: str, since: str, csv: bool, as_json: bool, history: str) -> Non
     elif csv:
         print(usage_text.csv(found), end="")
     else:
-        show(usage_text.table(found))
+        show(usage_text.table(found, columns()))
 
 
 def span(text: str) -> float:

@@ -13,7 +13,8 @@ _NOBODY = {"container": "No container had a GPU.", "env": "No environment of gpu
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for one
 
 
-def table(usage: Usage) -> str:
+def table(usage: Usage, width: int = 0) -> str:
+    """`width`: names are shortened so that it needs no more; 0: none is."""
     heads = (usage.by.upper(), "HELD", "USED", "OF HELD", "ENERGY", "GPUS", "LAST")
     rows = [
         (
@@ -32,7 +33,7 @@ def table(usage: Usage) -> str:
         head
         + "\n"
         + (
-            aligned([heads, *rows], right={1, 2, 3, 4, 5})
+            aligned([heads, *rows], {1, 2, 3, 4, 5, 6}, width)
             if rows
             else f"\n{_NOBODY.get(usage.by, 'Nobody had a GPU.')}"
         )

@@ -545,6 +545,9 @@ def test_usage_as_table_and_csv() -> None:
     first, second = list(csv.DictReader(io.StringIO(text)))
     assert first["user"] == "'=cmd()?"
     assert (second["used_seconds"], second["held_seconds"]) == ("", "18000.0")
+    long = replace(unknown, label="a" * 50)
+    assert max(map(len, usage_text.table(replace(usage, rows=(long,)), 80).splitlines())) == 80
+    assert "a" * 50 in usage_text.table(replace(usage, rows=(long,)))
     assert "Nobody had a GPU." in usage_text.table(replace(usage, rows=()))
     assert "No container had a GPU." in usage_text.table(replace(usage, by="container", rows=()))
     short = replace(evil, held=50.0, used=0.0, energy=4000.0)
