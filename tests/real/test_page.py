@@ -264,7 +264,7 @@ def test_without_a_history_the_rest_works(opened: Open) -> None:
     page.reload()
     expect(page.locator("#chart-note")).to_have_text("The history cannot be read: no history is kept here")
     expect(page.locator(".chart")).to_be_hidden()
-    expect(page.locator("#usage")).to_be_hidden()
+    expect(page.locator("#usage-title")).to_be_hidden()
     expect(page.locator(".card")).to_have_count(8)
 
 

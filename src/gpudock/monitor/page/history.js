@@ -93,7 +93,7 @@ export class History {
 
   draw() {
     if (this.failed) text($("chart-note"), word("historyFailed", { reason: this.failed }));
-    document.querySelector(".chart").hidden = $("figures").hidden = $("usage").hidden = !this.chart;
+    document.querySelector(".chart").hidden = $("figures").hidden = $("usage").closest("section").hidden = !this.chart;
     if (!this.chart || this.failed) return;
     const rows = this.chart.series.map((series) => ({ key: series.key, label: series.label, ...summary(series.values) }));
     const any = rows.some((row) => row.last != null || row.most != null);
