@@ -102,7 +102,7 @@ class Remembered:
         # Grouped in the order of the table's key first, which needs less sorting.
         query = (
             f"SELECT {key}, {label}, sum(held), sum(used), sum(unknown), sum(joules), sum(unmetered),"
-            " count(DISTINCT gpu), min(time), max(time + tier)"
+            " count(DISTINCT gpu), min(time), min(:until, max(time + tier))"
             f" FROM (SELECT {who} AS who, tier, time, gpu, sum({held}) AS held, sum(used) AS used,"
             " sum(unknown) AS unknown, sum(joules) AS joules, sum(unmetered) AS unmetered FROM shares"
             " WHERE ((tier = :coarse AND time < :edge) OR (tier = :fine AND time >= :edge)) AND time >= :since"
@@ -111,12 +111,15 @@ class Remembered:
         with self._opened() as database:
             if database is None:
                 return Usage(by=by, since=since, until=until, recorded_since=None, rows=())
-            edge, first = database.execute(
+            values = {"coarse": COARSE, "fine": FINE, "since": since, "until": until}
+            edge, first, exactly = database.execute(
                 "SELECT (SELECT coalesce(max(time) + :coarse, 0) FROM gpus WHERE tier = :coarse AND time < :until),"
-                " min(time) FROM gpus",
-                {"coarse": COARSE, "until": until},
+                " min(time), (SELECT min(time) FROM gpus WHERE tier = :fine) FROM gpus",
+                values,
             ).fetchone()
-            values = {"coarse": COARSE, "fine": FINE, "edge": edge, "since": since, "until": until}
+            if exactly is not None and exactly < first + COARSE:
+                first = exactly  # in the middle of the first period of five minutes
+            values["edge"] = edge
             rows = [_row(each) for each in database.execute(query, values)]
         if day:
             rows.sort(key=lambda row: row.key)

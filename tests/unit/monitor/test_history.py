@@ -181,6 +181,13 @@ def test_usage_adds_up_both_tiers_without_counting_twice(stored: Store, path: st
     assert [row.held for row in Remembered(path).usage("env", T0 - 1, T0 + 10_000).rows] == [350.0]
 
 
+def test_usage_tells_nothing_of_before_it_was_recorded_and_of_the_future(stored: Store, path: str) -> None:
+    fill(stored, 35, T0 + 100)  # within a period of five minutes, and into the next one
+    usage = Remembered(path).usage("user", T0, T0 + 444)
+    assert usage.recorded_since == T0 + 100
+    assert {row.last for row in usage.rows} == {T0 + 444}
+
+
 def test_usage_by_day_is_in_order(stored: Store, path: str) -> None:
     for day in range(3):
         stored.write([gpu_row(T0 + day * 86400 + 43200)], [share_row(T0 + day * 86400 + 43200)])
