@@ -44,7 +44,7 @@ GPUS, PROCESSES, CONTAINERS = 8, 200, 40
 MOST = {"cpu_percent": 2.0, "memory_mib": 95.0, "scrape_ms": 10.0, "status_ratio": 20.0}
 TICK = os.sysconf("SC_CLK_TCK")
 CGROUPS = Path("/sys/fs/cgroup")
-PARENT = "gpudock-bench"
+PARENT = f"gpudock-bench-{os.getpid()}"
 
 
 def ids() -> list[str]:
