@@ -104,7 +104,8 @@ class Remembered:
             f"SELECT {key}, {label}, sum(held), sum(used), sum(unknown), sum(joules), sum(unmetered),"
             " count(DISTINCT gpu), min(time), min(:until, max(time + tier))"
             f" FROM (SELECT {who} AS who, tier, time, gpu, sum({held}) AS held, sum(used) AS used,"
-            " sum(unknown) AS unknown, sum(joules) AS joules, sum(unmetered) AS unmetered FROM shares"
+            f" total(unknown * {held} / held) AS unknown, sum(joules) AS joules,"
+            f" total(unmetered * {held} / held) AS unmetered FROM shares"
             " WHERE ((tier = :coarse AND time < :edge) OR (tier = :fine AND time >= :edge)) AND time >= :since"
             f" AND time < :until GROUP BY tier, time, gpu, who){names} GROUP BY who ORDER BY 3 DESC, 1 LIMIT 10000"
         )
@@ -143,6 +144,8 @@ class Remembered:
                 yield database if self._version_of(database) else None
         except sqlite3.Error as error:
             mend = "try again; if it stays so, move the file away and gpudock serve begins a new one"
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK:
+                mend = "start gpudock serve: it ended in the middle of writing, and puts that in order"
             raise HostError(f"The history {self._path} cannot be read.", why=str(error), mend=mend) from error
 
     def _version_of(self, database: sqlite3.Connection) -> int:
@@ -150,10 +153,8 @@ class Remembered:
         version = int(database.execute("PRAGMA user_version").fetchone()[0])
         if version in {0, VERSION}:
             return version
-        why, mend = "a later gpudock wrote it", "ask that one"
-        if version < VERSION:
-            why, mend = "an earlier gpudock wrote it", "restart gpudock serve: it takes over what is there"
-        raise HostError(f"The history {self._path} cannot be read.", why=why, mend=mend)
+        why = f"another gpudock wrote it: it is of version {version}, not {VERSION}"
+        raise HostError(f"The history {self._path} cannot be read.", why=why, mend="ask that one")
 
     def _there(self) -> bool:
         """Without opening it: closing it again would take SQLite's locks from whoever writes in this process."""

@@ -58,11 +58,11 @@ class _OfShare:
         self.label, self.env = share.label, share.env
         self.held = [before + seconds * part for before, part in zip(self.held, share.held, strict=True)]
         if share.used is None:
-            self.unknown += seconds * share.held.user
+            self.unknown += seconds * share.held.container
         else:
             self.used += seconds * share.used
         if share.watts is None:
-            self.unmetered += seconds * share.held.user
+            self.unmetered += seconds * share.held.container
         else:
             self.joules += seconds * share.watts
         self.memory.add(share.memory, seconds)

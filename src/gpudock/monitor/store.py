@@ -47,28 +47,6 @@ INSERT OR REPLACE INTO shares SELECT ?, ?, gpu, user, container, max(env),
     sum(user_held), sum(env_held), sum(gpu_held), sum(unmetered)
 FROM shares WHERE tier = ? AND time >= ? AND time < ? GROUP BY gpu, user, container"""
 _INSERT_SHARE = "INSERT OR REPLACE INTO shares VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-# The first version had what each share held, and "once" was found when it was asked: the same is written down here.
-_FROM_1 = """
-BEGIN IMMEDIATE;
-ALTER TABLE shares ADD COLUMN user_held REAL DEFAULT 0;
-ALTER TABLE shares ADD COLUMN env_held REAL DEFAULT 0;
-ALTER TABLE shares ADD COLUMN gpu_held REAL DEFAULT 0;
-ALTER TABLE shares ADD COLUMN unmetered REAL DEFAULT 0;
-UPDATE shares SET (held, user_held, env_held, gpu_held, unmetered) = (
-    shares.held * min(1, once / in_container), shares.held * min(1, once / of_user),
-    shares.held * min(1, once / in_env), shares.held * min(1, once / on_gpu), iif(power IS NULL, shares.held, 0))
-FROM (
-    SELECT tier, time, gpu, user, container, gpus.held AS once, power,
-        sum(shares.held) OVER (PARTITION BY tier, time, gpu, container) AS in_container,
-        sum(shares.held) OVER (PARTITION BY tier, time, gpu, user) AS of_user,
-        sum(shares.held) OVER (PARTITION BY tier, time, gpu, env) AS in_env,
-        sum(shares.held) OVER (PARTITION BY tier, time, gpu) AS on_gpu
-    FROM shares JOIN gpus USING (tier, time, gpu)) AS old
-WHERE (shares.tier, shares.time, shares.gpu, shares.user, shares.container)
-    = (old.tier, old.time, old.gpu, old.user, old.container) AND shares.held > 0;
-PRAGMA user_version = 2;
-COMMIT;
-"""
 
 
 class GpuRow(NamedTuple):
@@ -92,9 +70,9 @@ class ShareRow(NamedTuple):
     env: str
     held: Held  # seconds, as the next two
     used: float
-    unknown: float  # held, but nobody knows whether it was used
+    unknown: float  # of held.container: nobody knows whether it was used
     joules: float
-    unmetered: float  # seconds held, but nobody knows with how much power
+    unmetered: float  # of held.container: nobody knows with how much power
     memory: float | None
 
 
@@ -124,9 +102,8 @@ class Store:
         try:
             database.execute("PRAGMA journal_mode = TRUNCATE")
             database.execute("PRAGMA synchronous = NORMAL")
-            version = _version(database)
-            if version < VERSION:
-                database.executescript(_FROM_1 if version else _SCHEMA)
+            if _version(database) == 0:
+                database.executescript(_SCHEMA)
             database.execute(f"PRAGMA max_page_count = {LARGEST // _PAGE}")
         except BaseException:
             database.close()
@@ -234,10 +211,10 @@ class Store:
 
 
 def _version(database: sqlite3.Connection) -> int:
-    """0: nothing was written yet. Raises sqlite3.OperationalError for that of a later gpudock."""
+    """0: nothing was written yet. Raises sqlite3.OperationalError for that of another gpudock."""
     version = int(database.execute("PRAGMA user_version").fetchone()[0])
-    if version > VERSION:
-        raise sqlite3.OperationalError(f"a later gpudock wrote it (version {version})")
+    if version not in {0, VERSION}:
+        raise sqlite3.OperationalError(f"another gpudock wrote it: it is of version {version}, not {VERSION}")
     return version
 
 

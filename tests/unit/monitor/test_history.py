@@ -207,6 +207,22 @@ def test_what_was_not_measured_is_unknown(stored: Store, path: str) -> None:
     assert values == (None,)
 
 
+def test_a_tenth_that_was_not_measured_is_unknown_by_whatever_it_is_added_up(path: str) -> None:
+    recorder = Recorder(Store(path))
+    for tick in range(100):
+        of_bob = next(each for each in demo.sample(tick).processes if each.pid == 5151)
+        use = Utilization(gpu=Missing("not told") if tick % 10 == 0 else 20)
+        several = tuple(replace(of_bob, pid=pid, container=f"{pid}", utilization=use) for pid in range(20))
+        gpu = demo.gpu(1, tick)
+        recorder.listen(demo.sample(tick, gpus=(gpu,), processes=several, containers=(), people=()))
+    finish(recorder)
+    told = Remembered(path)
+    for by in ("user", "container", "gpu", "day"):
+        found = told.usage(by, T0, T0 + 3600).rows
+        assert found
+        assert all(isinstance(row.used, Missing) for row in found), by
+
+
 @pytest.mark.parametrize(
     ("metric", "subject", "value"),
     [
@@ -256,14 +272,17 @@ def test_a_broken_file_is_set_aside_and_said_by_who_reads_it(path: str, tmp_path
     assert Remembered(path).usage("user", 0.0, 1.0).rows == ()
 
 
-def test_a_file_of_a_later_gpudock_is_left_alone(path: str) -> None:
+@pytest.mark.parametrize("version", [1, 99])
+def test_a_file_of_another_gpudock_is_left_alone(path: str, version: int) -> None:
     Store(path).close()
-    rows(path, "PRAGMA user_version = 99")
-    with pytest.raises(HostError, match="cannot be opened"):
-        Store(path)
-    assert rows(path, "PRAGMA user_version") == [(99,)]
-    with pytest.raises(HostError, match="a later gpudock wrote it"):
-        Remembered(path).usage("user", T0, T0 + 60)
+    rows(path, f"PRAGMA user_version = {version}")
+    before = Path(path).read_bytes()
+    why = f"another gpudock wrote it: it is of version {version}, not 2"
+    for ask in (lambda: Store(path), lambda: Remembered(path).usage("user", T0, T0 + 60)):
+        with pytest.raises(HostError) as error:
+            ask()
+        assert error.value.why == why
+    assert Path(path).read_bytes() == before
 
 
 def test_what_one_may_not_read_is_not_said_to_be_empty(tmp_path: Path) -> None:
@@ -359,51 +378,6 @@ def test_power_that_is_not_told_is_no_energy_of_nothing(path: str) -> None:
     assert line.split().count("?") == 1
     assert ",,1," in next(line for line in usage_text.csv(usage).splitlines() if line.startswith("alice"))
     assert isinstance(told.usage("day", T0, T0 + 3600).rows[0].energy, Missing)
-
-
-FIRST_SCHEMA = """
-CREATE TABLE names (id INTEGER PRIMARY KEY, kind TEXT, key TEXT, label TEXT, UNIQUE (kind, key));
-CREATE TABLE gpus (
-    tier INTEGER, time INTEGER, gpu INTEGER, utilization REAL, memory REAL, power REAL, temperature REAL, held REAL,
-    PRIMARY KEY (tier, time, gpu)) WITHOUT ROWID;
-CREATE TABLE shares (
-    tier INTEGER, time INTEGER, gpu INTEGER, user INTEGER, container INTEGER, env INTEGER,
-    held REAL, used REAL, unknown REAL, joules REAL, memory REAL,
-    PRIMARY KEY (tier, time, gpu, user, container)) WITHOUT ROWID;
-INSERT INTO names VALUES (1, 'gpu', 'GPU-0', 'GPU 0'), (2, 'user', 'alice', ''), (3, 'container', 'a', 'as'),
-    (4, 'container', 'b', 'bs'), (5, 'env', 'torch', ''), (6, 'env', '', ''), (7, 'gpu', 'GPU-1', 'GPU 1');
-INSERT INTO gpus VALUES (300, {0}, 1, 50, 1, 400, 60, 300), (10, {1}, 1, 50, 1, 400, 60, 10),
-    (10, {1}, 7, 50, 1, NULL, 60, 0);
-INSERT INTO shares VALUES (300, {0}, 1, 2, 3, 5, 300, 100, 0, 5000, 1), (300, {0}, 1, 2, 4, 5, 300, 50, 0, 4000, 1),
-    (10, {1}, 1, 2, 3, 6, 4, 2, 0, 500, 1), (10, {1}, 7, 2, 4, 6, 0, 0, 0, 0, 1);
-PRAGMA user_version = 1;
-"""
-
-
-def test_the_file_of_the_first_version_is_taken_over_with_all_that_it_has(path: str, tmp_path: Path) -> None:
-    (tmp_path / "made").mkdir()
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        database.executescript(FIRST_SCHEMA.format(T0, T0 + 300))
-    with pytest.raises(HostError) as error:
-        Remembered(path).usage("user", T0, T0 + 3600)
-    assert (error.value.why, error.value.mend) == (
-        "an earlier gpudock wrote it",
-        "restart gpudock serve: it takes over what is there",
-    )
-    made = Store(path)
-    told = Remembered(path)
-    usage = {by: told.usage(by, T0, T0 + 3600).rows for by in ("user", "container", "env", "gpu")}
-    assert {by: [(row.label, row.held) for row in rows] for by, rows in usage.items()} == {
-        "user": [("alice", 304.0)],
-        "container": [("as", 304.0), ("bs", 300.0)],
-        "env": [("torch", 300.0)],
-        "gpu": [("GPU 0", 304.0), ("GPU 1", 0.0)],
-    }
-    (alice,) = usage["user"]
-    assert (alice.used, alice.energy, alice.first, alice.last) == (152.0, 9500.0, T0, T0 + 310)
-    made.write([gpu_row(T0 + 310)], [share_row(T0 + 310)])
-    made.close()
-    assert told.usage("user", T0, T0 + 3600).rows[0].held == 314.0
 
 
 def test_a_full_disk_is_said_and_what_was_missed_is_written_later(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
