@@ -30,7 +30,6 @@ from gpudock.monitor.stream import Stream
 from gpudock.plan.quote import quote
 
 if TYPE_CHECKING:
-    from anyio import CapacityLimiter
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
@@ -40,6 +39,7 @@ LONGEST = 400 * 86400.0  # seconds that one question may span
 MOST_POINTS = 2000
 MOST_LISTENERS = 200  # each is sent every sample
 MOST_QUESTIONS = 2  # to the history at once: nothing is written while it is read
+MOST_WAITING = 50  # questions
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _Choice = TypeVar("_Choice", By, Metric, Subject)
 
@@ -111,7 +111,12 @@ def routes(source: Source, history: History | None, stream: Stream) -> "list[Bas
     turns = CapacityLimiter(MOST_QUESTIONS)
 
     async def remembered(request: "Request") -> "Response":
-        return await _answer(history, request.url.path.rpartition("/")[2], request.query_params, turns)
+        if turns.statistics().tasks_waiting >= MOST_WAITING:
+            return _json(msgspec.json.encode({"error": "too many questions wait already"}), 503)
+        async with turns:
+            if await request.is_disconnected():  # nobody waits for it any more
+                return _json(b"")
+            return await _answer(history, request.url.path.rpartition("/")[2], request.query_params)
 
     return [
         Route("/api/v1/sample", sample),
@@ -136,7 +141,7 @@ def unready(source: Source) -> str:
     return f"the newest sample is {sample.age:.0f} s old\n" if sample.stale else ""
 
 
-async def _answer(history: History | None, what: str, asked: Mapping[str, str], turns: "CapacityLimiter") -> "Response":
+async def _answer(history: History | None, what: str, asked: Mapping[str, str]) -> "Response":
     from anyio import to_thread  # noqa: PLC0415
 
     if history is None:
@@ -145,12 +150,12 @@ async def _answer(history: History | None, what: str, asked: Mapping[str, str], 
         since, until = _span(asked, time.time())
         if what == "usage":
             by = _choice(asked, "by", "user", get_args(By))
-            usage = await to_thread.run_sync(history.usage, by, since, until, limiter=turns)
+            usage = await to_thread.run_sync(history.usage, by, since, until)
             return _json(msgspec.json.encode(usage))
         metric = _choice(asked, "metric", "utilization", get_args(Metric))
         subject = _choice(asked, "subject", "gpu", get_args(Subject))
         points = min(max(int(_number(asked, "points", 300)), 2), MOST_POINTS)
-        chart = await to_thread.run_sync(history.chart, metric, subject, since, until, points, limiter=turns)
+        chart = await to_thread.run_sync(history.chart, metric, subject, since, until, points)
         return _json(msgspec.json.encode(chart))
     except QuestionError as error:
         return _json(msgspec.json.encode({"error": str(error)}), 400)

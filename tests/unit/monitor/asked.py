@@ -37,9 +37,15 @@ async def living(application: Any, work: Callable[[], Any]) -> Any:
 
 
 async def request(
-    application: Any, target: str, *, headers: dict[str, str] | None = None, enough: int = 1 << 30, method: str = "GET"
+    application: Any,
+    target: str,
+    *,
+    headers: dict[str, str] | None = None,
+    enough: int = 1 << 30,
+    method: str = "GET",
+    left: bool = False,
 ) -> Answer:
-    """The answer, or as much of it as `enough` bytes; then the client goes away."""
+    """The answer, or as much of it as `enough` bytes; then the client goes away. `left`: it has gone before."""
     path, _, query = target.partition("?")
     pairs = {"host": "127.0.0.1", **(headers or {})}
     scope = {
@@ -60,6 +66,9 @@ async def request(
     answer = Answer(0, {}, b"")
     gone = asyncio.Event()
     sent = [{"type": "http.request", "body": b"", "more_body": False}]
+    if left:
+        gone.set()
+        sent.clear()
 
     async def receive() -> Any:
         if sent:

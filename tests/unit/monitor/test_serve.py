@@ -173,6 +173,26 @@ def test_few_ask_the_history_at_once_and_all_are_answered() -> None:
     assert history.most == 2
 
 
+def test_who_has_gone_is_not_answered_and_few_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpudock.monitor.serve.MOST_WAITING", 3)
+    asked: list[float] = []
+
+    class Slow(demo.DemoHistory):
+        def usage(self, by: Any, since: float, until: float) -> Any:
+            asked.append(until)
+            time.sleep(0.05)
+            return super().usage(by, since, until)
+
+    made = application(demo.DemoSource(), Slow())
+
+    async def many() -> list[int]:
+        answers = await asyncio.gather(*(request(made, "/api/v1/usage", left=place in {2, 3}) for place in range(8)))
+        return [each.status for each in answers]
+
+    assert asyncio.run(living(made, many)) == [200] * 5 + [503] * 3
+    assert len(asked) == 3  # two at once, and of the three that waited the one that is still there
+
+
 def test_families_that_are_not_there_are_no_empty_answer() -> None:
     source = demo.DemoSource()
     made = application(source, None, exposition=Exposition(source, Tally()))
