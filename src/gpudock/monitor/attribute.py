@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from gpudock.host.root import Root
 from gpudock.monitor import gather, owner
 from gpudock.monitor.accounts import Accounts
-from gpudock.monitor.cgroup import together
+from gpudock.monitor.cgroup import made, together
 from gpudock.monitor.gather import Home
 from gpudock.monitor.known import Containers, Known, Wanted
 from gpudock.monitor.pods import Pods
@@ -118,13 +118,18 @@ def _container(
     """The deepest that an engine has; without one the outermost that may be one.
 
     Who is in a container, or was given a part of the tree of cgroups, can name a cgroup there after any container. The
-    machine's engine says where its own really is; what a user's own engine says is of nobody but that user anyway.
+    machine's engine says where its own really is, unless its first process has left or is not ours to see; what a
+    user's own engine says is of nobody but that user anyway.
     """
     claimed = None
     for each in wanted:
         hit = known.get(each)
-        if hit is None:
-            claimed = each
-        elif each.user or seen.place.by_mounts or together(seen.place, hit.place, each.id):
+        if hit is not None and (each.user or seen.place.by_mounts or _inside(seen, hit, each.id)):
             return each, hit
+        if hit is None or not hit.place.paths:
+            claimed = each
     return claimed, None
+
+
+def _inside(seen: Seen, hit: Known, container: str) -> bool:
+    return made(seen.place, container) or together(seen.place, hit.place, container)

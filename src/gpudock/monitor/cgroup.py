@@ -19,6 +19,11 @@ _SLURM = r"/(?:slurm[^/]*|(?:system\.slice/)?[^/]*slurmstepd\.scope)"
 _JOB = re.compile(_UP + _SLURM + r"/(?:uid_([0-9]{1,10})/)?job_([0-9]{1,12})(?:/|$)")
 _USER = re.compile(_UP + r"/user\.slice/user-([0-9]{1,10})\.slice(?:/(user@\1\.service))?(?=/|$)")
 _ENGINES = (("libpod", "podman"), ("crio", "cri"), ("cri-containerd", "cri"), ("docker", "docker"))
+# Users can make no cgroup in these places, whatever they are called: slices of the machine's systemd are root's alone.
+_MADE = re.compile(
+    r"^(?:(?:/(?!lxc)[^/]+\.slice)+/(?:docker|libpod|libpod-payload)-|/docker/|/libpod_parent/(?:[0-9a-f]{64}/)?libpod-)"
+    r"([0-9a-f]{64})(?:\.scope)?(?:/|$)"
+)
 MOST = 8  # ids in a path: containers in containers; more is somebody's joke
 UNIFIED = ""  # the "controller" of the one tree of cgroup v2
 
@@ -90,6 +95,11 @@ def _engine(path: str) -> str:
         return "cri"
     before = match[1] or parent.rpartition("/")[2]
     return next((engine for prefix, engine in _ENGINES if before.startswith(prefix)), "")
+
+
+def made(one: Place, container: str) -> bool:
+    """Whether it is in this container by a cgroup that an engine made, so that nobody's word is needed for it."""
+    return any((match := _MADE.match(path)) and match[1] == container for _, path in one.paths)
 
 
 def together(one: Place, other: Place, container: str) -> bool:

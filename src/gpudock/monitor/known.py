@@ -36,7 +36,7 @@ class Wanted(NamedTuple):
 class Known(NamedTuple):
     container: Container
     engine: str
-    place: Place  # of its first process, if it is the machine's engine
+    place: Place  # of its first process, if it is the machine's engine; nowhere if that is just gone, or hidden from us
 
 
 class _Entry:
@@ -111,9 +111,8 @@ class Containers:
             problem = ""
             try:
                 for told in containers.inspected(client, ids, self._run, timeout=PATIENCE):
-                    place = NOWHERE if user else self._place(told.pid)
-                    if user or place.paths:  # of one that starts again just now it is not known where it is
-                        found[told.id] = Known(told, client.name, place)
+                    if user or told.pid:  # of one that starts again just now it is not known where it is
+                        found[told.id] = Known(told, client.name, NOWHERE if user else self._place(told.pid))
             except GpudockError as error:
                 problem, failed = str(error), True
             with self._lock:
@@ -125,7 +124,8 @@ class Containers:
                     continue
                 if each.id in found or not failed:  # an engine that is down does not make its containers unknown
                     entry.known = found.get(each.id)
-                entry.ask_at = now + (AGAIN_KNOWN if each.id in found else AGAIN_UNKNOWN)
+                placed = each.id in found and (user or found[each.id].place.paths)
+                entry.ask_at = now + (AGAIN_KNOWN if placed else AGAIN_UNKNOWN)
 
     def _place(self, pid: int) -> Place:
-        return cgroup.place(self._proc.text(f"/{pid}/cgroup", 1 << 16) or "") if pid else NOWHERE
+        return cgroup.place(self._proc.text(f"/{pid}/cgroup", 1 << 16) or "")

@@ -132,7 +132,18 @@ def test_a_container_that_only_has_the_id_of_anothers_is_another(
 
 
 @pytest.mark.parametrize(
-    "claim", [f"/lxc.payload.web/docker/{A}", f"/system.slice/web.service/docker-{A}.scope", f"/docker/{B}/libpod-{A}"]
+    "claim",
+    [
+        f"/lxc.payload.web/docker/{A}",
+        f"/lxc/docker/{A}",
+        f"/lxc.payload.a.slice/docker-{A}.scope",
+        f"/../docker/{A}",
+        f"/system.slice/web.service/docker-{A}.scope",
+        f"/machine.slice/machine-web.scope/system.slice/docker-{A}.scope",
+        f"/docker/{B}/libpod-{A}",
+        f"/docker/{B}/docker/{A}",
+        f"/docker/{B}/system.slice/docker-{A}.scope",
+    ],
 )
 def test_a_cgroup_made_elsewhere_and_named_after_a_container_leads_not_into_it(claim: str, tree: Tree) -> None:
     tree.process(1, f"0::/system.slice/docker-{A}.scope\n")
@@ -153,7 +164,7 @@ def test_a_cgroup_made_elsewhere_and_named_after_a_container_leads_not_into_it(c
 def test_a_container_that_starts_again_while_its_engine_is_asked_has_no_name_yet(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tree.process(7, f"0::/docker/{A}\n")
+    tree.process(7, f"0::/lab/{A}\n")
     tree.container("docker", A, "late")
     tree.answers["docker"][A]["State"]["Pid"] = 6  # which has ended
     machine = tree.machine()
@@ -162,6 +173,45 @@ def test_a_container_that_starts_again_while_its_engine_is_asked_has_no_name_yet
     tree.answers["docker"][A]["State"]["Pid"] = 7
     monkeypatch.setattr("time.monotonic", later(known.AGAIN_UNKNOWN + 1))
     assert gone(machine.look([on_gpu(7)])[1]) == ["late"]
+
+
+MADE = {
+    "docker": (f"/system.slice/docker-{A}.scope", f"/lab.slice/lab-gpu.slice/docker-{A}.scope/init", f"/docker/{A}"),
+    "podman": (
+        f"/machine.slice/libpod-{A}.scope/container",
+        f"/machine.slice/machine-libpod_pod_{B}.slice/libpod-{A}.scope",
+        f"/machine.slice/libpod-payload-{A}.scope",
+        f"/libpod_parent/libpod-{A}",
+        f"/libpod_parent/{B}/libpod-{A}",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "first", ["/", "/init.scope", "/system.slice/slurmstepd.scope/job_7/step_0", f"/user.slice/libpod-{B}.scope", None]
+)
+@pytest.mark.parametrize(("engine", "path"), [(engine, path) for engine, paths in MADE.items() for path in paths])
+def test_where_only_root_makes_cgroups_the_engine_is_believed_wherever_the_first_process_is(
+    first: str | None, engine: str, path: str, tree: Tree
+) -> None:
+    """None: it is another user's, whom hidepid=2 hides."""
+    if first:
+        tree.process(1, f"0::{first}\n")
+    tree.process(7, f"4:memory:{path}\n0::/\n", uid=1000)
+    tree.container(engine, A, "trainer", gpudock__owner="bob", gpudock__env="torch")
+    tree.answers[engine][A]["State"]["Pid"] = 1
+    (process,), (container,) = look(tree, 7)
+    assert (process.container, container.name, container.environment) == (A, "trainer", "torch")
+    assert process.owner == Owner(name="bob", source="label")
+
+
+@pytest.mark.parametrize("path", [f"/lab/{A}", f"/system.slice/web.service/docker-{A}.scope"])
+def test_an_unreadable_first_process_proves_nothing_elsewhere(path: str, tree: Tree) -> None:
+    tree.process(7, f"0::{path}\n", uid=1000)
+    tree.container("docker", A, "trainer", gpudock__owner="bob")
+    tree.answers["docker"][A]["State"]["Pid"] = 1
+    (process,), (container,) = look(tree, 7)
+    assert (process.container, container.name, process.owner) == (A, "", Owner(name="alice", uid=1000))
 
 
 def test_who_ends_before_his_user_is_known_is_in_no_container(tree: Tree) -> None:
