@@ -26,7 +26,7 @@ def status(
 
     What cannot be read is "?". An owner is whoever gpudock, a label, the container's project or the process says; see
     docs/monitoring.md. Without the right to ask the container engine, a container is shown by its id. On a terminal
-    long names lose their middle, so that no line is broken; in a pipe and with --json they are whole.
+    long names lose their middle, so that no line of a table is broken; in a pipe and with --json they are whole.
 
     Exit code 4 when there is no GPU that can be read.
     """

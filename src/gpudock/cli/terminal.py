@@ -27,8 +27,8 @@ def show(text: str) -> None:
 def columns() -> int:
     """How wide the terminal is that standard output goes to; 0: it goes to none, so nothing has to be shortened."""
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns
-    except OSError:
+        return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout else 0
+    except (OSError, ValueError):  # a file, or closed
         return 0
 
 

@@ -26,12 +26,13 @@ def render(sample: Sample, width: int = 0) -> str:
     else:
         gpus = [row for gpu in sample.gpus for row in _gpu(gpu, sample)]
         parts.append(aligned([GPU_HEAD, *gpus], {2, 3, 4, 5}, width))
+        notes = (*_faults(sample.gpus, sample.time), *sample.problems, *_early(sample.gpus))
+        parts += ["", *(f"note: {each}" for each in notes)] if notes else []
         rows = [_process(each, sample) for each in sample.processes]
         untold = any(gpu.untold for gpu in sample.gpus)
         nobody = "Who uses the GPUs is not known." if untold else "No process uses a GPU."
         parts.append(aligned([PROCESS_HEAD, *rows], {0, 2, 3}, width) if rows else nobody)
-    notes = () if isinstance(sample.gpus, Missing) else (*_faults(sample.gpus, sample.time), *sample.problems)
-    return "\n".join([*parts, *(f"note: {each}" for each in (*notes, *_early(sample)))])
+    return "\n".join(parts)
 
 
 def _faults(gpus: Sequence[Gpu], now: float) -> list[str]:
@@ -52,9 +53,8 @@ def beginning(text: str, columns: int, lines: int) -> str:
     return "\n".join([*every[:shown], f"… {len(every) - shown} lines more: gpudock top"])
 
 
-def _early(sample: Sample) -> list[str]:
+def _early(gpus: Sequence[Gpu]) -> list[str]:
     """MIG instances are measured from one look to the next."""
-    gpus = () if isinstance(sample.gpus, Missing) else sample.gpus
     waiting = any(each.utilization == TWO_LOOKS for gpu in gpus for each in gpu.instances)
     return ["how busy MIG instances are is known after ten seconds: gpudock status --watch"] if waiting else []
 

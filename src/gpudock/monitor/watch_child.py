@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-TIMEOUT = 10  # nvmlReturn_t
+TIMEOUT, GPU_IS_LOST = 10, 15  # nvmlReturn_t
 XID = 8  # nvmlEventType
 MEMORY_TEMPERATURE = 82  # a field
 GRAPHICS, SM, MEMORY, VIDEO = range(4)  # nvmlClockType_t
@@ -140,12 +140,8 @@ class Watch:
                 now = gpu(self.nvml, device, slow=slow)
                 divided = migs(self.nvml, device.handle) if now["mig"] is True else []
                 now["instances"] = instances(self.nvml, device, divided, slow=slow)
-                try:
-                    processes += device.running.look(self.nvml, device.handle, divided)
-                    untold = device.running.untold
-                except CallError as error:
-                    problems.append(f"GPU {device.fixed['index']}: {error}")
-                    untold = error
+                theirs, untold = self._running(device, divided)
+                processes += theirs
                 now |= missing(untold, "untold") if untold else {}
                 gpus.append(f"{device.beginning}, {json.dumps(now).removeprefix('{')}")
             except CallError as error:
@@ -160,6 +156,15 @@ class Watch:
         }
         lists = f'"gpus": [{",".join(gpus)}], "processes": [{",".join(processes)}]'
         return f"{{{lists}, {json.dumps(rest).removeprefix('{')}"
+
+    def _running(self, device: Device, divided: "list[Handle]") -> "tuple[list[str], CallError | None]":
+        """The processes, and why they are not told. Raises CallError for a GPU that is gone."""
+        try:
+            return device.running.look(self.nvml, device.handle, divided), device.running.untold
+        except CallError as error:
+            if error.code == GPU_IS_LOST:
+                raise
+            return [], error
 
     def xids(self) -> list[list[object]]:
         """[UUID, code] of each that came since the last answer."""

@@ -34,7 +34,8 @@ class Running:
         """Those on the GPU and its instances, each once, with what they use of it: JSON of sample.Process."""
         found: Found = {}
         refused = [_lists(nvml, handle, found) for handle in (device, *migs)]
-        self.untold = refused[0] if all(refused) else None  # a divided GPU tells them of its instances
+        # A GPU that is divided tells them itself, or by each of its instances.
+        self.untold = refused[0] if len(refused) == 1 or any(refused[1:]) else None
         if not found:
             return []
         use = self._use(nvml, device)

@@ -33,6 +33,8 @@ def test_both_streams(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_only_a_terminal_has_a_width(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal.columns() == 0
+    monkeypatch.setattr("sys.stdout", None)
+    assert terminal.columns() == 0
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
     with os.fdopen(theirs, "w") as screen:

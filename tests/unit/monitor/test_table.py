@@ -96,7 +96,7 @@ def test_gpus_of_which_nobody_tells_who_uses_them_are_not_free() -> None:
 def test_old_data_and_problems_are_said() -> None:
     text = lines(demo.sample(age=95.0, problems=("docker: it is not running",)))
     assert "OLD: nothing was read for 1 min" in text[1]
-    assert text[-1] == "note: docker: it is not running"
+    assert text.index("note: docker: it is not running") < next(at for at, line in enumerate(text) if "PROGRAM" in line)
 
 
 def test_faults_of_gpus_are_notes() -> None:
@@ -113,7 +113,7 @@ def test_what_mig_needs_to_be_measured_is_said() -> None:
     )
     early = replace(sample, gpus=(gpu,))
     note = "note: how busy MIG instances are is known after ten seconds: gpudock status --watch"
-    assert lines(early)[-1] == note
+    assert note in lines(early)
     assert note not in lines(sample)
 
 

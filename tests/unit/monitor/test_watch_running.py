@@ -146,5 +146,7 @@ def test_a_driver_that_does_not_tell_the_processes_is_no_free_gpu() -> None:
     driver.lists["Graphics", 1] = [host(9)]
     assert untold() == ([9], why)  # but not those that compute
     assert untold(MIG) == ([9], "")  # which the instances tell
+    driver.refused.add(("Compute", 3))
+    assert untold(MIG, ctypes.c_void_p(3)) == ([9], why)  # one of them does not
     driver.refused = {("MPSCompute", 1)}
     assert untold() == ([9], "")

@@ -64,7 +64,7 @@ export class History {
   start() {
     this.load();
     this.#get("history", { metric: "utilization", subject: "gpu", span: 600 }).then(seed, () => {});
-    setInterval(() => document.hidden || this.load(), 30000);
+    this.timer = setInterval(() => document.hidden || this.load(), 30000);
   }
 
   async load() {
@@ -80,6 +80,7 @@ export class History {
     } catch (error) {
       if (asked !== this.asked) return;
       this.failed = error.message;
+      if (error.status === 404) clearInterval(this.timer); // no history is kept there
     }
     this.draw();
   }
@@ -87,7 +88,7 @@ export class History {
   async #get(what, { span, ...rest }) {
     const answer = await fetch(`api/v1/${what}?${new URLSearchParams({ ...rest, since: -span })}`);
     const told = await answer.json().catch(() => ({}));
-    if (!answer.ok) throw new Error(told.error ?? `${answer.status} ${answer.statusText}`);
+    if (!answer.ok) throw Object.assign(new Error(told.error ?? `${answer.status} ${answer.statusText}`), { status: answer.status });
     return told;
   }
 

@@ -71,6 +71,7 @@ class Top(App[None]):
         self._wanted = view.Wanted()
         self._paused = False
         self._message = ""
+        self._opening = False  # the filter is shown and does not get the keys yet
         self._before: dict[str, deque[float | None]] = {}
         self._remember(self._sample)
 
@@ -189,20 +190,18 @@ class Top(App[None]):
     def action_filter(self) -> None:
         box = self._part("#filter", Input)
         box.add_class("shown")
+        self._opening = not box.has_focus
         box.focus()
 
-    @property
-    def _typing(self) -> bool:
-        """Whether the filter is shown and does not get the keys yet."""
-        box = self._part("#filter", Input)
-        return box.has_class("shown") and not box.has_focus
+    def on_descendant_focus(self) -> None:
+        self._opening = False
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  textual's
         """What is typed for the filter is no command, however fast it comes."""
-        return action == "all" or not (self._there and self._typing)
+        return action == "all" or not self._opening
 
     def on_key(self, event: Key) -> None:
-        if self._there and self._typing and event.is_printable and event.character:
+        if self._opening and event.is_printable and event.character:
             box = self._part("#filter", Input)
             box.value += event.character
             box.cursor_position = len(box.value)

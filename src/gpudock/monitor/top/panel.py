@@ -72,7 +72,7 @@ def _gpu(gpu: Gpu, processes: Sequence[Process], before: Sequence[float | None],
         _degrees(gpu),
         *((_watts(gpu),) if widths.watts else ()),
         Piece(" "),
-        *_faults(gpu, now),
+        *_faults(gpu, now, short=not widths.watts),
         *_who(gpu, processes, short=not widths.watts),
         *(Piece(f" {each}", "quiet") for each in troubles.crashes(gpu, now)),
     )
@@ -106,9 +106,9 @@ def _watts(gpu: Gpu) -> Piece:
     return Piece(f"{drawn + '/' + words.whole(limit, ' W'):>10}")
 
 
-def _faults(gpu: Gpu, now: float) -> list[Piece]:
-    """Before who is on it: of what has no room that is left out first."""
-    found = troubles.faults(gpu, now)
+def _faults(gpu: Gpu, now: float, *, short: bool) -> list[Piece]:
+    """Before who is on it, which is left out first where there is no room. `short`: the gravest alone."""
+    found = troubles.faults(gpu, now)[: 1 if short else None]
     return [Piece(" · ".join(found) + "  ", "bad")] if found else []
 
 

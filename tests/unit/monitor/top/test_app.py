@@ -176,6 +176,16 @@ def test_what_is_typed_for_the_filter_at_once_is_no_command() -> None:
     assert stopped == []
 
 
+def test_keys_are_commands_again_when_the_filter_has_lost_them() -> None:
+    async def work(pilot: Pilot[None], app: Top) -> None:
+        await pilot.press("slash", *"python", "tab", "g")
+        assert (app._wanted.filter, app._wanted.group) == ("python", "person")
+        await pilot.press("slash", "x")
+        assert app._wanted.filter == "pythonx"
+
+    shown(work)
+
+
 def test_nothing_matches() -> None:
     assert "Nothing matches the filter." in shown(None, "slash", *"zzz", "enter")
 

@@ -82,6 +82,7 @@ def test_an_error_of_a_program_is_no_fault_of_the_gpu_and_a_fault_is_news_for_a_
 def test_what_is_wrong_is_said_before_who_is_on_it_and_the_gravest_first() -> None:
     wrong = changed(recovery=1, ecc=Ecc(uncorrected_volatile=3), xids=(Xid(code=79, times=1, last=demo.START - 60),))
     assert shown(wrong, 138)[0].endswith("W needs a reset · Xid 79, 1 min · 3 ECC errors  alice")
+    assert shown(wrong, 78)[0].endswith("°C needs a reset  alice")
 
 
 def test_a_power_limit_is_no_trouble() -> None:
