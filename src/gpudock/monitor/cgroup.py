@@ -14,14 +14,19 @@ from typing import NamedTuple
 _ID = re.compile(r"^(?:(.*)[-:])?([0-9a-f]{64})(?:\.scope)?$")
 _POD = re.compile(r"pod([0-9a-f]{8}(?:[-_]?[0-9a-f]{4}){3}[-_]?[0-9a-f]{12})(?![0-9a-f])")
 _UP = r"^(?:/\.\.)*"  # seen from another cgroup namespace
-_KUBELET = re.compile(_UP + r"/(?:system\.slice/[^/]+/)?(?:kube|pod)")
+_SLICES = r"(?:/(?!lxc)[^/]+\.slice)"  # of the machine's systemd: users can make none
+_KUBELET = re.compile(
+    rf"{_UP}/(?:system\.slice/[^/]+/)?(?:kube|pod)"
+    r"|^(?:/\.\.)+/(?:burstable|besteffort)/pod"  # seen from a pod's own cgroup namespace
+    rf"|{_UP}{_SLICES}*/(?!lxc)[^/]*kubepods[^/]*\.slice/"  # the kubelet's --cgroup-root, by systemd
+    r"|^/(?!lxc)[^/.]+/kubepods/"  # and without
+)
 _SLURM = r"/(?:slurm[^/]*|(?:system\.slice/)?[^/]*slurmstepd\.scope)"
 _JOB = re.compile(_UP + _SLURM + r"/(?:uid_([0-9]{1,10})/)?job_([0-9]{1,12})(?:/|$)")
 _USER = re.compile(_UP + r"/user\.slice/user-([0-9]{1,10})\.slice(?:/(user@\1\.service))?(?=/|$)")
 _ENGINES = (("libpod", "podman"), ("crio", "cri"), ("cri-containerd", "cri"), ("docker", "docker"))
-# Users can make no cgroup in these places, whatever they are called: slices of the machine's systemd are root's alone.
-_MADE = re.compile(
-    r"^(?:(?:/(?!lxc)[^/]+\.slice)+/(?:docker|libpod|libpod-payload)-|/docker/|/libpod_parent/(?:[0-9a-f]{64}/)?libpod-)"
+_MADE = re.compile(  # where root alone makes cgroups
+    rf"^(?:{_SLICES}+/(?:docker|libpod|libpod-payload)-|/docker/|/libpod_parent/(?:[0-9a-f]{{64}}/)?libpod-)"
     r"([0-9a-f]{64})(?:\.scope)?(?:/|$)"
 )
 MOST = 8  # ids in a path: containers in containers; more is somebody's joke
@@ -69,15 +74,23 @@ def place(text: str) -> Place:
 
 
 def _ids(path: str) -> tuple[str, ...]:
-    found = [match[2] for part in reversed(path.split("/")) if (match := _ID.match(part))]
-    return tuple(dict.fromkeys(found))[-MOST:]  # of too many the outermost: those were not made inside of others
+    found = dict.fromkeys(each for _, each in reversed(_ends(path)))
+    return tuple(found)[-MOST:]  # of too many the outermost: those were not made inside of others
 
 
 def _outside(path: str) -> str:
     """The path to the outermost container; what is below is said by whoever is in it."""
+    return "/".join(path.split("/")[: next((count for count, _ in _ends(path)), None)])
+
+
+def _ends(path: str) -> list[tuple[int, str]]:
+    """The parts with ids, by their number, and the ids. A pod of podman's, around its containers, is none."""
     parts = path.split("/")
-    ends = (count for count, part in enumerate(parts, 1) if _ID.match(part))
-    return "/".join(parts[: next(ends, None)])
+    return [
+        (count, match[2])
+        for count, part in enumerate(parts, 1)
+        if (match := _ID.match(part)) and (match[2] != part or parts[count - 2] != "libpod_parent")
+    ]
 
 
 def _pod(path: str) -> str:
@@ -91,7 +104,7 @@ def _engine(path: str) -> str:
     match = _ID.match(part)
     if match is None:
         return ""
-    if "kubepods" in path:
+    if "kubepods" in path or _pod(path):
         return "cri"
     before = match[1] or parent.rpartition("/")[2]
     return next((engine for prefix, engine in _ENGINES if before.startswith(prefix)), "")

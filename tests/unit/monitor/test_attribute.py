@@ -54,6 +54,12 @@ def test_the_container_around_may_be_another_engines(tree: Tree) -> None:
     assert (process.container, container.name, container.engine) == (A, "outer", "podman")
 
 
+def test_without_an_engine_each_container_of_a_podmans_pod_is_one_of_its_own(tree: Tree) -> None:
+    for pid, identity in ((7, A), (8, B)):
+        tree.process(pid, f"0::/libpod_parent/{'c3' * 32}/libpod-{identity}\n")
+    assert {each.id for each in look(tree, 7, 8)[1]} == {A, B}
+
+
 def test_an_unknown_container_is_shown_by_its_id_and_its_owner_is_the_processes(tree: Tree) -> None:
     tree.process(7, f"0::/docker/{A}\n", uid=1000)
     (process,), (container,) = look(tree, 7)

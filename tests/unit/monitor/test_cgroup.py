@@ -16,6 +16,11 @@ FORMS = {
     "podman, systemd": (f"0::/machine.slice/libpod-{A}.scope/container\n", (A,), "podman"),
     "podman, systemd, without child": (f"0::/machine.slice/libpod-{A}.scope\n", (A,), "podman"),
     "podman, cgroupfs": (f"0::/libpod_parent/libpod-{A}\n", (A,), "podman"),
+    "podman, cgroupfs, in a pod": (f"0::/libpod_parent/{B}/libpod-{A}\n", (A,), "podman"),
+    "named like a pod of podman by who is in the container": (
+        f"0::/docker/{A}/libpod_parent/{B}/libpod-{B}\n", (B, A), "docker"
+    ),
+    "named like podman's by who is in the container": (f"0::/lab/{A}/libpod-{B}\n", (B, A), ""),
     "podman, crun's payload": (f"0::/machine.slice/libpod-payload-{A}.scope\n", (A,), "podman"),
     "containerd cri": (f"0::/kubepods.slice/kubepods-pod{UNDER}.slice/cri-containerd-{A}.scope\n", (A,), "cri"),
     "containerd cri, v1": (f"4:memory:/kubepods/burstable/pod{POD}/{A}\n", (A,), "cri"),
@@ -48,10 +53,19 @@ def test_ids(form: str) -> None:
         f"0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{UNDER}.slice/cri-containerd-{A}.scope\n",
         f"3:devices:/kubepods/besteffort/pod{POD}/{A}\n",
         f"0::/kubepods/pod{POD}/{A}\n",
+        f"0::/../../../burstable/pod{POD}/{A}\n",
+        f"0::/../../../besteffort/pod{POD}/{A}\n",
+        f"0::/../../pod{POD}/{A}\n",
+        f"0::/mykube/kubepods/pod{POD}/{A}\n",
+        f"0::/mykube/kubepods/besteffort/pod{POD}/{A}/init\n",
+        f"0::/k8s.slice/k8s-kubepods.slice/k8s-kubepods-pod{UNDER}.slice/cri-containerd-{A}.scope\n",
+        f"0::/a.slice/a-b.slice/a-b-kubepods.slice/a-b-kubepods-pod{UNDER}.slice/crio-{A}.scope/container\n",
+        f"0::/../../k8s-kubepods-pod{UNDER}.slice/cri-containerd-{A}.scope\n",
     ],
 )
 def test_pods(text: str) -> None:
-    assert place(text).pod == POD
+    found = place(text)
+    assert (found.pod, found.ids, found.engine) == (POD, (A,), "cri")
 
 
 def test_a_pod_of_the_node_itself_has_a_uid_without_dashes() -> None:
@@ -101,6 +115,9 @@ MANAGER = "/user.slice/user-1000.slice/user@1000.service"
         "/system.slice/slurmstepd.scope/job_7",
         f"/kubepods/burstable/pod{POD}",
         f"/kubepods.slice/kubepods-pod{UNDER}.slice/cri-containerd-{A}.scope",
+        f"/mykube/kubepods/pod{POD}/{A}",
+        f"/burstable/pod{POD}/{A}",
+        f"/k8s.slice/k8s-kubepods.slice/k8s-kubepods-pod{UNDER}.slice/crio-{A}.scope",
     ],
 )
 @pytest.mark.parametrize(
@@ -113,6 +130,10 @@ MANAGER = "/user.slice/user-1000.slice/user@1000.service"
         (f"/system.slice/docker-{B}.scope", None),  # with systemd in the container
         (f"/machine.slice/libpod-{B}.scope/container", None),
         ("/lxc.payload.web", None),
+        ("/lxc.payload.web.slice", None),
+        ("/lxc/web", None),
+        ("/machine.slice/machine-web.scope/payload", None),
+        ("/system.slice/slurmstepd.scope/job_x/step_0", None),
     ],
 )
 def test_what_a_user_or_a_container_made_is_of_nobody_else(above: str, below: str, uid: int | None) -> None:
