@@ -27,6 +27,10 @@ class Later(Generic[T]):
             self._error = error
 
     @property
+    def ended(self) -> bool:
+        return not self._thread.is_alive()
+
+    @property
     def done(self) -> T | None:
         """The result if it is there already; None while it is awaited, and when there was an error."""
         return self._outcome[0] if self._outcome else None

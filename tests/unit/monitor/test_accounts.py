@@ -61,3 +61,27 @@ def test_but_not_for_ever(answering: threading.Event, tmp_path: Path) -> None:
     found = Accounts(Root(str(tmp_path)), wait=0.05)
     assert [found.name(UID) for _ in range(3)] == ["#70001"] * 3
     answering.set()
+
+
+def test_a_directory_that_never_answers_has_few_questions_at_a_time_and_one_about_each(
+    answering: threading.Event, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    answer = accounts._asked
+
+    def ask(uid: int) -> str:
+        asked.append(uid)
+        return answer(uid)
+
+    monkeypatch.setattr(accounts, "_asked", ask)
+    found = Accounts(Root(str(tmp_path)))
+    everybody = [UID + each for each in range(40)]
+    for some in (everybody[:2], everybody):
+        for _ in range(5):
+            found._until = 0.0
+            assert [found.name(uid) for uid in some] == [f"#{uid}" for uid in some]
+        expected = some[: accounts.MOST]
+        until(lambda expected=expected: len(asked) >= len(expected))  # type: ignore[misc]
+        assert sorted(asked) == expected
+    answering.set()
+    until(lambda: [found.name(uid) for uid in everybody] == ["alice"] * 40)
