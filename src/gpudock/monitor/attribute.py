@@ -126,7 +126,7 @@ def _container(
         hit = known.get(each)
         if hit is not None and (each.user or seen.place.by_mounts or _inside(seen, hit, each.id)):
             return each, hit
-        if hit is None or not hit.place.paths:
+        if hit is None or each.id not in hit.place.ids:
             claimed = each
     return claimed, None
 

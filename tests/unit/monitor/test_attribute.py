@@ -211,8 +211,13 @@ def test_where_only_root_makes_cgroups_the_engine_is_believed_wherever_the_first
     assert process.owner == Owner(name="bob", source="label")
 
 
+@pytest.mark.parametrize("first", ["/", "/slurm/uid_1000/job_7", None])
 @pytest.mark.parametrize("path", [f"/lab/{A}", f"/system.slice/web.service/docker-{A}.scope"])
-def test_an_unreadable_first_process_proves_nothing_elsewhere(path: str, tree: Tree) -> None:
+def test_a_first_process_that_has_left_or_is_hidden_neither_confirms_nor_denies(
+    first: str | None, path: str, tree: Tree
+) -> None:
+    if first:
+        tree.process(1, f"0::{first}\n")
     tree.process(7, f"0::{path}\n", uid=1000)
     tree.container("docker", A, "trainer", gpudock__owner="bob")
     tree.answers["docker"][A]["State"]["Pid"] = 1
