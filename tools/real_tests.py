@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+_ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(_ROOT / "tests"))
 
 from real.harness import leftovers, turn
 
@@ -49,7 +50,7 @@ _BESIDE = (
     "test_runtime_ways",
 )
 _CACHE = Path("/var/lib/containers")  # of what Podman knows of images: each session has its own
-# $1: a folder for it all. /tmp comes last: the folder may lie in there.
+# $1: a folder for it all, $2: this checkout. /tmp comes last: both may lie in there.
 _OF_ITS_OWN = f"""set -e
 mkdir "$1/dev" && mount -t tmpfs -o mode=755 tmpfs "$1/dev"
 for each in /dev/*; do
@@ -61,8 +62,10 @@ cp -ax /etc "$1/etc"
 cp -ax /run "$1/run" 2>/dev/null || [ -d "$1/run" ] # where things come and go meanwhile
 for each in etc run; do mount --bind "$1/$each" "/$each"; done
 mkdir "$1/containers" && mount --bind "$1/containers" {_CACHE}
-mkdir -m 1777 "$1/tmp" && mount --bind "$1/tmp" /tmp
-shift
+mkdir -m 1777 "$1/tmp"
+case "$2" in /tmp/*) mkdir -p "$1$2" && mount --bind "$2" "$1$2" ;; esac
+mount --rbind "$1/tmp" /tmp
+cd "$2" && shift 2
 exec "$@"
 """
 
@@ -95,7 +98,7 @@ class Part:
 
 def beside(folder: Path) -> list[str]:
     """A command that runs the one after it with folders of its own."""
-    return ["unshare", "--mount", "--propagation", "private", "sh", "-c", _OF_ITS_OWN, "sh", str(folder)]
+    return ["unshare", "--mount", "--propagation", "private", "sh", "-c", _OF_ITS_OWN, "sh", str(folder), str(_ROOT)]
 
 
 def start(name: str, folder: Path, argv: Sequence[str], **variables: str) -> Part:

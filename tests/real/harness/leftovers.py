@@ -210,7 +210,7 @@ def hierarchies() -> list[Path]:
     root = Path("/sys/fs/cgroup")
     if (root / "cgroup.procs").exists():
         return [root]
-    return [path for path in root.iterdir() if not path.is_symlink() and (path / "cgroup.procs").exists()]
+    return [path for path in root.iterdir() if not path.is_symlink() and path.is_mount()]
 
 
 def _cgroups() -> Iterator[Path]:
