@@ -20,6 +20,7 @@ sys.path.insert(0, str(_ROOT / "tests"))
 
 from real.harness import leftovers, turn
 
+_ROOT = Path(__file__).resolve().parent.parent
 _PREFIX = "gpudock-parts-"
 _PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=15", "--durations-min=5")
 # Files that run beside all others: about half of the time. None that makes networks of Podman (/var/lib/cni is shared)
